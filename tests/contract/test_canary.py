@@ -25,9 +25,10 @@ from catalyst.pooldomain.v1 import resources_pb2 as resources
 from catalyst.pooldomain.v1 import service_pb2 as pdm
 from catalyst_mesh import Issuer, explain
 from catalyst_mesh.calls import ON_BEHALF_OF
-from catalyst_mesh.sealing import Sealer
+from catalyst_mesh.sealing import Sealer, sealed_at
 from catalyst_mesh.settings import SettingsFault
 from catalyst_pool_domain_manager.settings import PdmSettings
+from catalyst_provisioner.store.tables import credentials
 from catalyst_testkit import eventually
 from catalyst_testkit.dumps import dump
 from catalyst_testkit.fake_registrar import FakeRegistrar, serving
@@ -384,8 +385,9 @@ async def open_the_safe(aviary: Aviary) -> None:
 
     sealer = Sealer.from_file(aviary.home / "provisioner" / "seal.key")
     async with aiosqlite.connect(aviary.home / "provisioner" / "daemon.db") as sql:
-        rows = await (await sql.execute("SELECT value FROM credential")).fetchall()
-    aviary.secrets["cloud"] = sealer.open(next(iter(rows))[0]).decode().rpartition("_")[2]
+        rows = await (await sql.execute("SELECT value, id, version FROM credential")).fetchall()
+    value, *key = next(iter(rows))
+    aviary.secrets["cloud"] = sealer.open(value, sealed_at(credentials.c.value, *key)).decode().rpartition("_")[2]
 
 
 async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:

@@ -7,7 +7,8 @@ Invariants
                writes meanwhile wins;
   small bites  no transaction seals more than a hundred values, and one replica does it at a time;
   resumable    nothing is remembered between two bites: what is old is found by how it begins, so whoever comes next goes on;
-  no loss      a key goes only where no value needs it. What no key of the ring opens is left as it is, and told.
+  no loss      a key goes only where no value needs it. What no key of the ring opens is left as it is, and told;
+  in its place a value is opened and sealed for the row in which it stands: one that was put there from elsewhere is left.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from sqlalchemy import Column, LargeBinary, MetaData, Table, func, select, tuple
 from .database import Database, is_outage
 from .leases import Leases
 from .logs import get_logger
-from .sealing import ID, MARK, Sealer, discard
+from .sealing import BOUND, ID, MARKS, Sealer, discard, sealed_at
 from .waits import rest
 
 BITE = 100
@@ -100,13 +101,14 @@ class Resealer:
         async with self._db.begin() as sql:
             rows = [tuple(row) for row in (await sql.execute(query)).all()]
             lost = 0
-            for *place, old in rows:
+            for *named, old in rows:
+                there = sealed_at(column, *named)
                 try:
-                    new = self._sealer.seal(self._sealer.open(old))
+                    new = self._sealer.seal(self._sealer.open(old, there), there)
                 except InvalidTag:
                     lost += 1
                     continue
-                here = [column_of == value for column_of, value in zip(key, place, strict=True)]
+                here = [column_of == value for column_of, value in zip(key, named, strict=True)]
                 await sql.execute(update(table).where(*here, column == old).values({column: new}))
         if lost:
             self._log.error("values that no key opens", table=table.name, column=column.name, count=lost)
@@ -129,6 +131,8 @@ class Usage:
     by_key: Mapping[str, int]
     elsewhere: int = 0
     """Values that do not say their key, as the first form has them, or name one that is not in the ring."""
+    binds: bool = True
+    """Whether the newest key binds what it seals to its row."""
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -144,6 +148,8 @@ class Usage:
             lines.append(f"can go: {', '.join(self.free)} (a backup that is older than the rotation needs them)")
         else:
             lines.append("no key can go")
+        if not self.binds:
+            lines.append("the newest key binds no value to its row: rotate once all replicas are of this release")
         return "\n".join(lines)
 
 
@@ -153,12 +159,12 @@ async def usage(db: Database, metadata: MetaData, sealer: Sealer) -> Usage:
     elsewhere = 0
     async with db.read() as sql:
         for _, column in sealed_columns(metadata):
-            mark, key = _part(column, 0, len(MARK)), _part(column, len(MARK), ID)
-            query = select(key, func.count()).where(mark == MARK).group_by(key)
+            mark, key = _part(column, 0, len(BOUND)), _part(column, len(BOUND), ID)
+            query = select(key, func.count()).where(mark.in_(MARKS)).group_by(key)
             found.update({bytes(id): count for id, count in (await sql.execute(query)).all()})
-            elsewhere += (await sql.execute(select(func.count()).where(mark != MARK))).scalar_one()
+            elsewhere += (await sql.execute(select(func.count()).where(mark.not_in(MARKS)))).scalar_one()
     known = {id.hex(): found.pop(id, 0) for id in sealer.ids}
-    return Usage(known, elsewhere + sum(found.values()))
+    return Usage(known, elsewhere + sum(found.values()), sealer.binds)
 
 
 async def remove_free(db: Database, metadata: MetaData, sealer: Sealer) -> Usage:

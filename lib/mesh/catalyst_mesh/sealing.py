@@ -2,38 +2,91 @@
 
 A keyring is a file of such keys, one a line, the newest last. Sealing takes the newest, opening any of them; a sealed
 value names the key that it needs. A new key is added by `rotate`; running daemons see it at the next value.
+
+Invariants
+  its own place  what a binding key sealed opens at the place for which it was sealed, and nowhere else: whoever may write
+                 rows and not read the keyring cannot have one row's secret used as another's;
+  no way back    a binding key opens nothing that is not bound, so the older forms end with the older keys.
+
+The keys of earlier releases bind nothing and cannot be told to, because those releases go on beside this one while it is
+installed. A line of the ring begins with `bound:` where its key does; every key that this release makes is such a one.
 """
 
 import fcntl
 import glob
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, Table
 
 _NONCE = 12
+BOUND = b"CSL3"
+"""Begins a value that a binding key sealed."""
 MARK = b"CSL2"
-"""Begins a value that names its key; values without it were sealed by the first form, by a key of the ring directly."""
+"""Begins a value that names its key, which binds nothing; values without either were sealed by the first form, by such a
+key directly."""
+MARKS = (BOUND, MARK)
 ID = 8
 """Bytes that name a key, after the mark."""
 KEY = 32
 """Bytes of each key."""
 _WRAPPED = _NONCE + KEY + 16
+_BINDS = "bound:"
 
 
 SEALED = {"sealed": True}
 """`info` of a column that holds sealed values: `Column("token", LargeBinary, info=SEALED)`; see `resealing`."""
 
 
-class Sealer:
-    """Seals bytes; what was changed or sealed under another key does not open."""
+def sealed_at(column: Column[Any], *key: object) -> bytes:
+    """Where a value is kept: the column, and the primary key of its row in the order of the table."""
+    table = column.table
+    assert isinstance(table, Table)
+    if len(key) != len(table.primary_key.columns):
+        raise TypeError(f"a row of {table.name} is named by {', '.join(c.name for c in table.primary_key.columns)}")
+    return json.dumps([table.name, column.name, *map(str, key)]).encode()
 
-    def __init__(self, *keys: bytes, path: Path | None = None) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a ring."""
+
+    raw: bytes
+    binds: bool = True
+
+    @property
+    def id(self) -> bytes:
+        """By which values name it; the same bytes with and without binding are two keys."""
+        return hashlib.sha256(_BINDS.encode() + self.raw if self.binds else self.raw).digest()[:ID]
+
+    @property
+    def head(self) -> bytes:
+        """How what it seals begins."""
+        return (BOUND if self.binds else MARK) + self.id
+
+    @property
+    def line(self) -> str:
+        """As it stands in the keyring."""
+        return (_BINDS if self.binds else "") + self.raw.hex()
+
+    def aad(self, place: bytes) -> bytes:
+        """What has to be the same at opening."""
+        return self.head + (place if self.binds else b"")
+
+
+class Sealer:
+    """Seals bytes; what was changed, sealed under another key or put into another place does not open."""
+
+    def __init__(self, *keys: bytes | Key, path: Path | None = None) -> None:
         """Wire it.
 
         keys   32 bytes each, the newest last
@@ -41,13 +94,13 @@ class Sealer:
         """
         self._path = path
         self._read: tuple[int, int] | None = None
-        self._take(keys)
+        self._take([key if isinstance(key, Key) else Key(key) for key in keys])
 
     @classmethod
     def from_file(cls, path: Path) -> "Sealer":
-        """Read the keyring, 32 bytes in hex a line; make it (mode 0600) with one key where it is absent."""
+        """Read the keyring; make it (mode 0600) with one key where it is absent."""
         if not path.exists():
-            _make(path, [AESGCM.generate_key(256)])
+            _make(path, [_drawn()])
         return cls(*_keys(path), path=path)
 
     @property
@@ -60,43 +113,54 @@ class Sealer:
     def head(self) -> bytes:
         """How everything begins that is sealed now."""
         self._look()
-        return MARK + self._newest
+        return self._newest.head
 
     @property
     def ids(self) -> Sequence[bytes]:
         """The keys of the ring by their names, the newest last."""
         self._look()
-        return list(self._ring)
+        return [key.id for key in self._ring.values()]
 
-    def seal(self, value: bytes) -> bytes:
-        """Mark, id of the key, sealed data key, then the value under that."""
+    @property
+    def binds(self) -> bool:
+        """Whether what is sealed now is bound to its place."""
         self._look()
-        data_key = AESGCM.generate_key(256)
-        head = MARK + self._newest
-        return head + _sealed(self._ring[self._newest], data_key, head) + _sealed(AESGCM(data_key), value, head)
+        return self._newest.binds
 
-    def open(self, sealed: bytes) -> bytes:
-        """The value. Raises cryptography's InvalidTag for what was not sealed by a key of this ring."""
+    def seal(self, value: bytes, place: bytes) -> bytes:
+        """Mark, id of the key, sealed data key, then the value under that.
+
+        place   where it will be kept, as `sealed_at` writes it
+        """
+        self._look()
+        key, data_key = self._newest, AESGCM.generate_key(256)
+        aad = key.aad(place)
+        return key.head + _sealed(AESGCM(key.raw), data_key, aad) + _sealed(AESGCM(data_key), value, aad)
+
+    def open(self, sealed: bytes, place: bytes) -> bytes:
+        """The value. Raises cryptography's InvalidTag for what no key of this ring sealed, or not for this place."""
         self._look()
         with suppress(InvalidTag):
-            return self._opened(sealed)
+            return self._opened(sealed, place)
         # Values of the first form, whose random beginning may even look like the mark.
-        for ring in self._ring.values():
-            with suppress(InvalidTag):
-                return _open(ring, sealed)
+        for key in self._ring.values():
+            if not key.binds:
+                with suppress(InvalidTag):
+                    return _open(AESGCM(key.raw), sealed)
         raise InvalidTag
 
     def is_stale(self, sealed: bytes) -> bool:
         """Whether `sealed` should be sealed anew, because another key than the newest, or the first form, holds it."""
         return not sealed.startswith(self.head)
 
-    def _opened(self, sealed: bytes) -> bytes:
+    def _opened(self, sealed: bytes, place: bytes) -> bytes:
         head, rest = sealed[: len(MARK) + ID], sealed[len(MARK) + ID :]
-        ring = self._ring.get(head[len(MARK) :]) if head.startswith(MARK) else None
-        if ring is None:
+        key = self._ring.get(head)
+        if key is None:
             raise InvalidTag
-        data_key = _open(ring, rest[:_WRAPPED], head)
-        return _open(AESGCM(data_key), rest[_WRAPPED:], head)
+        aad = key.aad(place)
+        data_key = _open(AESGCM(key.raw), rest[:_WRAPPED], aad)
+        return _open(AESGCM(data_key), rest[_WRAPPED:], aad)
 
     def _look(self) -> None:
         """Read the keyring again if it was changed: another replica, or a command, may have added a key."""
@@ -108,24 +172,24 @@ class Sealer:
                 self._take(_keys(self._path))
                 self._read = (now.st_mtime_ns, now.st_ino)
 
-    def _take(self, keys: Sequence[bytes]) -> None:
+    def _take(self, keys: Sequence[Key]) -> None:
         if not keys:
             raise ValueError("a keyring has at least one key")
-        self._ring = {_id(key): AESGCM(key) for key in keys}
-        self._newest = _id(keys[-1])
+        self._ring = {key.head: key for key in keys}
+        self._newest = keys[-1]
 
 
 def rotate(path: Path) -> None:
     """Add a new key, by which values are sealed from now on. Old keys stay until nothing is sealed by them."""
     with _alone(path):
-        _make(path, [*_keys(path), AESGCM.generate_key(256)], replace=True)
+        _make(path, [*_keys(path), _drawn()], replace=True)
 
 
 def discard(path: Path, names: Collection[str]) -> None:
     """Take away the keys with these names (hexadecimal), but never the newest. What they sealed is lost: see `resealing`."""
     with _alone(path):
         *old, newest = _keys(path)
-        _make(path, [*(key for key in old if _id(key).hex() not in names), newest], replace=True)
+        _make(path, [*(key for key in old if key.id.hex() not in names), newest], replace=True)
 
 
 @contextmanager
@@ -138,35 +202,36 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _id(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()[:ID]
+def _drawn() -> Key:
+    return Key(AESGCM.generate_key(256))
 
 
-def _sealed(cipher: AESGCM, value: bytes, head: bytes) -> bytes:
+def _sealed(cipher: AESGCM, value: bytes, aad: bytes) -> bytes:
     nonce = os.urandom(_NONCE)
-    return nonce + cipher.encrypt(nonce, value, head)
+    return nonce + cipher.encrypt(nonce, value, aad)
 
 
-def _open(cipher: AESGCM, sealed: bytes, head: bytes | None = None) -> bytes:
+def _open(cipher: AESGCM, sealed: bytes, aad: bytes | None = None) -> bytes:
     if len(sealed) < _NONCE:
         raise InvalidTag
-    return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], head)
+    return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], aad)
 
 
-def _keys(path: Path) -> list[bytes]:
+def _keys(path: Path) -> list[Key]:
     """The keys of a keyring. Raises ValueError for a line that is none, such as one that was cut: it would be a weaker key."""
-    keys = [bytes.fromhex(line) for line in path.read_text().split()]
-    if any(len(key) != KEY for key in keys):
+    lines = path.read_text().split()
+    keys = [Key(bytes.fromhex(line.removeprefix(_BINDS)), line.startswith(_BINDS)) for line in lines]
+    if any(len(key.raw) != KEY for key in keys):
         raise ValueError(f"a key of the keyring {path.name} has not {KEY} bytes")
     return keys
 
 
-def _make(path: Path, keys: Sequence[bytes], *, replace: bool = False) -> None:
+def _make(path: Path, keys: Sequence[Key], *, replace: bool = False) -> None:
     """A keyring at `path` in one step, whole or not at all; of two first makers the first one's stays."""
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(fd, "w") as file:
-            file.write("\n".join(key.hex() for key in keys))
+            file.write("\n".join(key.line for key in keys))
             file.flush()
             os.fsync(file.fileno())
         if replace:

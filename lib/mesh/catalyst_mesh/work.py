@@ -45,7 +45,7 @@ from .database import Database
 from .facts import Emitted, aggregate_of, version_of
 from .failpoints import Failpoints
 from .ready import Found, Ready
-from .sealing import Sealer
+from .sealing import Sealer, sealed_at
 
 TRIES = 12
 """How often a step decides anew before the caller is told that the resource is contended."""
@@ -286,8 +286,12 @@ class Work(Generic[T]):
         """The answer of a row. Raises RequestIdReused where it was given to another request."""
         if known["request_hash"] != call.request_hash:
             raise RequestIdReused(request_id=call.request_id, method=call.method)
-        body = self.sealer.open(known["answer"]) if self.sealer else known["answer"]
+        answer: bytes = known["answer"]
+        body = self.sealer.open(answer, self._answers_place(call)) if self.sealer else answer
         return symbol_database.Default().GetSymbol(known["answer_type"]).FromString(body)
+
+    def _answers_place(self, call: Call) -> bytes:
+        return sealed_at(self._kept.answer, call.caller.subject, call.method, call.request_id)
 
     async def _keep_answer(self, tx: T, call: Call, message: Message) -> None:
         if not call.request_id:
@@ -300,7 +304,7 @@ class Work(Generic[T]):
             "request_hash": call.request_hash,
             "answer_type": message.DESCRIPTOR.full_name,
             # An answer may hold a secret (a reservation token), so it is kept sealed.
-            "answer": self.sealer.seal(body) if self.sealer else body,
+            "answer": self.sealer.seal(body, self._answers_place(call)) if self.sealer else body,
             "created_at": tx.now,
         }
         await tx.write_quietly(self._kept.keep, row)
@@ -314,6 +318,7 @@ class _Kept:
 
     def __init__(self, t: Table, moment: ColumnElement[datetime] | None) -> None:
         self.keep = Ready(insert(t))
+        self.answer = t.c.answer
         wanted = [t.c.request_hash, t.c.answer_type, t.c.answer]
         mine = [t.c[name] == bindparam(name) for name in ("principal", "method", "request_id")]
         if moment is None:

@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from catalyst_mesh import Leases, Sealer, main
+from catalyst_mesh import Leases, Sealer, main, sealed_at
 from catalyst_mesh.resealing import BITE, SETTLED, KeysInUse, Resealer, remove_free, sealed_columns, usage
 from catalyst_mesh.sealing import rotate
 from catalyst_testkit import eventually
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import insert, select
 
@@ -31,6 +32,11 @@ async def bench(database: str, home: Path) -> AsyncIterator[Bench]:
 def sealer_of(bench: Bench) -> Sealer:
     assert bench.work.sealer is not None
     return bench.work.sealer
+
+
+def there(number: int) -> bytes:
+    """The place of the answer in row `number`."""
+    return sealed_at(ANSWERS.c.answer, "ada", "m", f"{number:06}")
 
 
 async def keep(bench: Bench, *values: bytes) -> None:
@@ -65,7 +71,7 @@ def turned(bench: Bench) -> Path:
 
 async def test_after_a_rotation_everything_is_sealed_by_the_new_key_and_the_old_one_may_go(bench: Bench) -> None:
     sealer = sealer_of(bench)
-    await keep(bench, *(sealer.seal(f"value {n}".encode()) for n in range(3)))
+    await keep(bench, *(sealer.seal(f"value {n}".encode(), there(n)) for n in range(3)))
     path = turned(bench)
     assert [*(await usage(bench.db, metadata, sealer)).by_key.values()] == [3, 0]
     async with going(resealer(bench)):
@@ -74,17 +80,21 @@ async def test_after_a_rotation_everything_is_sealed_by_the_new_key_and_the_old_
             return not any(map(sealer.is_stale, await kept(bench)))
 
         await eventually(all_new, within=60)
-    assert [sealer.open(value) for value in await kept(bench)] == [b"value 0", b"value 1", b"value 2"]
+    assert [sealer.open(value, there(n)) for n, value in enumerate(await kept(bench))] == [
+        b"value 0",
+        b"value 1",
+        b"value 2",
+    ]
     aged(path)
     left = await remove_free(bench.db, metadata, sealer)
     assert ([*left.by_key.values()], left.free) == ([3], ())
     assert len(path.read_text().split()) == 1
-    assert sealer.open((await kept(bench))[0]) == b"value 0"
+    assert sealer.open((await kept(bench))[0], there(0)) == b"value 0"
 
 
 async def test_a_bite_is_small_and_whoever_comes_next_goes_on(bench: Bench) -> None:
     sealer = sealer_of(bench)
-    await keep(bench, *[sealer.seal(b"x")] * (2 * BITE + 1))
+    await keep(bench, *(sealer.seal(b"x", there(n)) for n in range(2 * BITE + 1)))
     turned(bench)
     (place,) = sealed_columns(metadata)
     first = await resealer(bench).bite(*place)
@@ -95,15 +105,15 @@ async def test_a_bite_is_small_and_whoever_comes_next_goes_on(bench: Bench) -> N
 
 
 async def test_one_replica_does_it_at_a_time(bench: Bench) -> None:
-    await keep(bench, sealer_of(bench).seal(b"x"))
+    await keep(bench, sealer_of(bench).seal(b"x", there(0)))
     turned(bench)
     await Leases(bench.db, metadata, replica="other").acquire("reseal")
     assert await resealer(bench).round(asyncio.Event()) == 0
 
 
 async def test_what_no_key_opens_is_left_and_holds_every_key(bench: Bench) -> None:
-    sealer, stranger = sealer_of(bench), Sealer(os.urandom(32)).seal(b"lost")
-    await keep(bench, stranger, *[sealer.seal(b"x")] * 2)
+    sealer, stranger = sealer_of(bench), Sealer(os.urandom(32)).seal(b"lost", there(0))
+    await keep(bench, stranger, *(sealer.seal(b"x", there(n)) for n in (1, 2)))
     path = turned(bench)
     assert await resealer(bench).round(asyncio.Event()) == 2
     assert (await kept(bench))[0] == stranger
@@ -113,18 +123,44 @@ async def test_what_no_key_opens_is_left_and_holds_every_key(bench: Bench) -> No
 
 
 async def test_values_of_the_first_form_are_sealed_anew_too(bench: Bench) -> None:
-    sealer, nonce = sealer_of(bench), os.urandom(12)
-    key = bytes.fromhex(sealer.path.read_text())
+    sealer, nonce, key = sealer_of(bench), os.urandom(12), os.urandom(32)
+    sealer.path.write_text(f"{key.hex()}\n{sealer.path.read_text()}")
     await keep(bench, nonce + AESGCM(key).encrypt(nonce, b"old", None))
     assert (await usage(bench.db, metadata, sealer)).elsewhere == 1
     assert await resealer(bench).round(asyncio.Event()) == 1
-    assert sealer.open((await kept(bench))[0]) == b"old"
+    assert sealer.open((await kept(bench))[0], there(0)) == b"old"
     assert (await usage(bench.db, metadata, sealer)).elsewhere == 0
+
+
+async def test_what_an_earlier_release_sealed_is_bound_to_its_row_after_a_rotation(bench: Bench) -> None:
+    sealer, key = sealer_of(bench), os.urandom(32)
+    sealer.path.write_text(key.hex())
+    await keep(bench, *(sealer.seal(b"x", there(n)) for n in range(2)))
+    assert "binds no value to its row" in str(await usage(bench.db, metadata, sealer))
+    turned(bench)
+    assert await resealer(bench).round(asyncio.Event()) == 2
+    one, two = await kept(bench)
+    assert (sealer.open(one, there(0)), sealer.open(two, there(1))) == (b"x", b"x")
+    with pytest.raises(InvalidTag):
+        sealer.open(one, there(1))
+    assert "binds no value" not in str(await usage(bench.db, metadata, sealer))
+
+
+async def test_what_was_put_into_another_row_stays_closed_and_is_told(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealer = sealer_of(bench)
+    await keep(bench, *[sealer.seal(b"ada's", there(0))] * 2)
+    turned(bench)
+    assert await resealer(bench).round(asyncio.Event()) == 1
+    assert "values that no key opens" in capsys.readouterr().out
+    with pytest.raises(InvalidTag):
+        sealer.open((await kept(bench))[1], there(1))
 
 
 async def test_no_key_goes_right_after_a_rotation_and_none_that_is_needed(bench: Bench) -> None:
     sealer = sealer_of(bench)
-    await keep(bench, sealer.seal(b"x"))
+    await keep(bench, sealer.seal(b"x", there(0)))
     path = turned(bench)
     with pytest.raises(KeysInUse, match="may still be on its way"):
         await remove_free(bench.db, metadata, sealer)

@@ -8,35 +8,40 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from catalyst_mesh import Sealer
-from catalyst_mesh.sealing import rotate
+from catalyst_mesh import Sealer, sealed_at
+from catalyst_mesh.sealing import Key, rotate
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Column, LargeBinary, MetaData, Table, Text
 
 CANARY = b"canary-77aa"
+T = Table(
+    "token", MetaData(), *(Column(name, Text, primary_key=True) for name in ("org", "id")), Column("value", LargeBinary)
+)
+HERE = sealed_at(T.c.value, "acme", "one")
 
 
 def test_what_is_sealed_opens_and_shows_nothing(tmp_path: Path) -> None:
     sealer = Sealer.from_file(tmp_path / "seal.key")
-    sealed = sealer.seal(CANARY)
+    sealed = sealer.seal(CANARY, HERE)
     assert CANARY not in sealed
-    assert sealer.seal(CANARY) != sealed
-    assert Sealer.from_file(tmp_path / "seal.key").open(sealed) == CANARY
+    assert sealer.seal(CANARY, HERE) != sealed
+    assert Sealer.from_file(tmp_path / "seal.key").open(sealed, HERE) == CANARY
 
 
 @pytest.mark.parametrize("at", [0, 4, 12, 40, 72, 84, -1])
 def test_a_changed_byte_does_not_open(tmp_path: Path, at: int) -> None:
     sealer = Sealer.from_file(tmp_path / "seal.key")
-    sealed = bytearray(sealer.seal(CANARY))
+    sealed = bytearray(sealer.seal(CANARY, HERE))
     sealed[at] ^= 1
     with pytest.raises(InvalidTag):
-        sealer.open(bytes(sealed))
+        sealer.open(bytes(sealed), HERE)
 
 
 def test_another_key_does_not_open(tmp_path: Path) -> None:
-    sealed = Sealer.from_file(tmp_path / "one").seal(CANARY)
+    sealed = Sealer.from_file(tmp_path / "one").seal(CANARY, HERE)
     with pytest.raises(InvalidTag):
-        Sealer.from_file(tmp_path / "two").open(sealed)
+        Sealer.from_file(tmp_path / "two").open(sealed, HERE)
 
 
 def test_only_the_owner_reads_the_key_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -48,31 +53,81 @@ def test_only_the_owner_reads_the_key_and_nothing_else_is_left(tmp_path: Path) -
 def test_of_many_that_start_at_once_all_have_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         sealers = list(pool.map(lambda _: Sealer.from_file(tmp_path / "seal.key"), range(32)))
-    sealed = sealers[0].seal(CANARY)
-    assert {sealer.open(sealed) for sealer in sealers} == {CANARY}
+    sealed = sealers[0].seal(CANARY, HERE)
+    assert {sealer.open(sealed, HERE) for sealer in sealers} == {CANARY}
+
+
+def test_a_value_opens_in_its_own_place_and_in_no_other() -> None:
+    sealer = Sealer(os.urandom(32))
+    sealed = sealer.seal(CANARY, HERE)
+    other = Table("other", MetaData(), *(Column(c.name, c.type, primary_key=c.primary_key) for c in T.c))
+    for there in (
+        sealed_at(T.c.value, "acme", "two"), sealed_at(T.c.value, "bankdhofar", "one"), sealed_at(T.c.value, "one", "acme"),
+        sealed_at(T.c.value, 'acme", "one', ""), sealed_at(other.c.value, "acme", "one"), sealed_at(T.c.org, "acme", "one"), b"",
+    ):  # fmt: skip
+        with pytest.raises(InvalidTag):
+            sealer.open(sealed, there)
+    assert sealer.open(sealed, HERE) == CANARY
+    with pytest.raises(TypeError, match="named by org, id"):
+        sealed_at(T.c.value, "acme")
+
+
+def old(path: Path) -> bytes:
+    """A keyring as earlier releases made it; its key."""
+    key = os.urandom(32)
+    path.write_text(key.hex())
+    return key
+
+
+def first_form(key: bytes, nonce: bytes) -> bytes:
+    return nonce + AESGCM(key).encrypt(nonce, CANARY, None)
 
 
 def test_what_the_first_form_sealed_still_opens_and_wants_sealing_anew(tmp_path: Path) -> None:
+    key, nonce = old(tmp_path / "seal.key"), os.urandom(12)
     sealer = Sealer.from_file(tmp_path / "seal.key")
-    nonce, key = os.urandom(12), bytes.fromhex((tmp_path / "seal.key").read_text())
-    for old in (nonce, b"CSL2" + nonce[4:]):
-        sealed = old + AESGCM(key).encrypt(old, CANARY, None)
-        assert (sealer.open(sealed), sealer.is_stale(sealed)) == (CANARY, True)
+    for begins in (nonce, b"CSL2" + nonce[4:]):
+        sealed = first_form(key, begins)
+        assert (sealer.open(sealed, HERE), sealer.is_stale(sealed)) == (CANARY, True)
     rotate(tmp_path / "seal.key")
-    assert sealer.open(sealed) == CANARY
+    assert sealer.open(sealed, HERE) == CANARY
+
+
+def test_a_keyring_of_an_earlier_release_seals_as_that_release_does_until_it_is_rotated(tmp_path: Path) -> None:
+    """Replicas of both releases share a database while the new one is installed, and on the way back."""
+    path = tmp_path / "seal.key"
+    key = old(path)
+    sealer = Sealer.from_file(path)
+    before = sealer.seal(CANARY, HERE)
+    earlier = Sealer(Key(key, binds=False))
+    assert (earlier.open(before, b"elsewhere"), before[:4], sealer.binds) == (CANARY, b"CSL2", False)
+    rotate(path)
+    after = sealer.seal(CANARY, HERE)
+    assert (after[:4], sealer.binds, sealer.is_stale(before)) == (b"CSL3", True, True)
+    assert sealer.open(before, HERE) == CANARY
+
+
+def test_a_binding_key_opens_nothing_that_is_not_bound() -> None:
+    """Else whoever may write rows would take the mark away with the place."""
+    raw = os.urandom(32)
+    binding, free = Sealer(raw), Sealer(Key(raw, binds=False))
+    bound = binding.seal(CANARY, HERE)
+    for sealed in (free.seal(CANARY, HERE), first_form(raw, os.urandom(12)), b"CSL2" + bound[4:]):
+        with pytest.raises(InvalidTag):
+            binding.open(sealed, HERE)
 
 
 def test_after_a_rotation_the_new_key_seals_and_the_old_one_still_opens(tmp_path: Path) -> None:
     running, path = Sealer.from_file(tmp_path / "seal.key"), tmp_path / "seal.key"
-    before = running.seal(CANARY)
+    before = running.seal(CANARY, HERE)
     assert not running.is_stale(before)
     rotate(path)
-    after = running.seal(CANARY)
+    after = running.seal(CANARY, HERE)
     assert (running.is_stale(before), running.is_stale(after)) == (True, False)
-    assert (running.open(before), Sealer.from_file(path).open(after)) == (CANARY, CANARY)
+    assert (running.open(before, HERE), Sealer.from_file(path).open(after, HERE)) == (CANARY, CANARY)
     path.write_text(path.read_text().split()[-1])  # the old key is taken away
     with pytest.raises(InvalidTag):
-        Sealer.from_file(path).open(before)
+        Sealer.from_file(path).open(before, HERE)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -88,13 +143,13 @@ def test_a_keyring_that_a_kubelet_swaps_is_taken_up_without_a_restart(tmp_path: 
     mount("..1", old)
     (tmp_path / "seal.key").symlink_to("..data/seal.key")
     one, another = (Sealer.from_file(tmp_path / "seal.key") for _ in range(2))
-    before = one.seal(CANARY)
+    before = one.seal(CANARY, HERE)
     mount("..2", new, old)
-    assert one.seal(CANARY)[:12] == before[:12], "a key before the last one opens, and does not seal yet"
+    assert one.seal(CANARY, HERE)[:12] == before[:12], "a key before the last one opens, and does not seal yet"
     mount("..3", old, new)
-    after = one.seal(CANARY)
+    after = one.seal(CANARY, HERE)
     assert after[:12] != before[:12]
-    assert [another.open(value) for value in (before, after)] == [CANARY, CANARY]
+    assert [another.open(value, HERE) for value in (before, after)] == [CANARY, CANARY]
 
 
 def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
@@ -103,8 +158,8 @@ def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
 
     def work(replica: Sealer) -> None:
         while not done.is_set():
-            sealed.append(replica.seal(CANARY))
-            assert replicas[0].open(sealed[-1]) == CANARY
+            sealed.append(replica.seal(CANARY, HERE))
+            assert replicas[0].open(sealed[-1], HERE) == CANARY
 
     with ThreadPoolExecutor(5) as pool:
         working = [pool.submit(work, replica) for replica in replicas]
@@ -114,14 +169,14 @@ def test_a_rotation_under_load_loses_no_value(tmp_path: Path) -> None:
         for one in working:
             one.result()
     assert len(path.read_text().split()) == 9
-    assert {Sealer.from_file(path).open(value) for value in sealed} == {CANARY}
+    assert {Sealer.from_file(path).open(value, HERE) for value in sealed} == {CANARY}
 
 
 def test_a_key_that_was_cut_is_none(tmp_path: Path) -> None:
     path = tmp_path / "seal.key"
     running = Sealer.from_file(path)
-    before = running.seal(CANARY)
-    path.write_text(f"{path.read_text()}\n{os.urandom(16).hex()}")  # AES takes 16 bytes as well
+    before = running.seal(CANARY, HERE)
+    path.write_text(f"{path.read_text()}\nbound:{os.urandom(16).hex()}")  # AES takes 16 bytes as well
     assert not running.is_stale(before), "what is known goes on being right"
     with pytest.raises(ValueError, match="32 bytes"):
         Sealer.from_file(path)
@@ -131,12 +186,12 @@ def test_a_rotation_that_is_killed_at_any_step_leaves_a_whole_ring_and_the_next_
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "seal.key"
-    before, steps = Sealer.from_file(path).seal(CANARY), ("sealing._sync", "os.fsync", "os.replace")
+    before, steps = Sealer.from_file(path).seal(CANARY, HERE), ("sealing._sync", "os.fsync", "os.replace")
     for step in steps:
         code = "import os, pathlib\nfrom catalyst_mesh import sealing\n"
         code += f"{step} = lambda *_: os.kill(os.getpid(), 9)\nsealing.rotate(pathlib.Path({str(path)!r}))"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-        assert Sealer.from_file(path).open(before) == CANARY
+        assert Sealer.from_file(path).open(before, HERE) == CANARY
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".seal.key.")]
     rotate(path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["seal.key", "seal.key.lock"]

@@ -36,7 +36,7 @@ class Nursery:
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._ready.wait(120), "the nursery's modules are imported"
+        assert self._ready.wait(600), "the nursery's modules are imported"
 
     def fork(self, program: str, env: Mapping[str, str], log: Path, args: Sequence[str] = ()) -> int:
         """Start `program` with these arguments; its process id."""

@@ -4,9 +4,10 @@ import os
 from functools import partial
 from pathlib import Path
 
-from catalyst_mesh import Sealer, Work
+from catalyst_mesh import Sealer, Work, sealed_at
 
 from .store import Store
+from .store.tables import own_key
 
 
 class Keys:
@@ -20,12 +21,12 @@ class Keys:
 
     async def of(self, name: str) -> bytes:
         """The key; what the first replica that ever asked had in its file, or drew, is everybody's. Raises Unsealable."""
-        return self._sealer.open(await self._work.again(partial(self._sealed, name)))
+        return self._sealer.open(await self._work.again(partial(self._sealed, name)), sealed_at(own_key.c.sealed, name))
 
     async def _sealed(self, name: str, tx: Store) -> bytes:
         held = await tx.own_key(name)
         if held is None:
-            held = self._sealer.seal(self._first(name))
+            held = self._sealer.seal(self._first(name), sealed_at(own_key.c.sealed, name))
             await tx.keep_own_key(name, held)
         return held
 

@@ -1,10 +1,11 @@
 """Secrets for payment plugins: those that admins gave, sealed in the database, and files of the daemon's folder."""
 
-from catalyst_mesh import Sealer, Work
+from catalyst_mesh import Sealer, Work, sealed_at
 from catalyst_sdk import Permanent, Secret, SecretRef
 from catalyst_sdk.context import Secrets
 
 from .store import Store
+from .store.tables import provider_secret
 
 PREFIX = "providers/"
 
@@ -29,4 +30,4 @@ class PluginSecrets:
         if kept.secret_ref:
             return await self._files.resolve(SecretRef(kept.secret_ref))
         assert kept.sealed is not None
-        return Secret(self._sealer.open(kept.sealed))
+        return Secret(self._sealer.open(kept.sealed, sealed_at(provider_secret.c.sealed, provider, field)))

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from catalyst_mesh import Sealer, Work
+from catalyst_mesh import Sealer, Work, sealed_at
 
+from .kept import session as sessions
 from .providers import ProviderAway, Tokens
 from .store import Store
 
@@ -42,7 +43,7 @@ class Renewal:
         self,
         work: Work[Store],
         sealer: Sealer,
-        sealed: Callable[[Tokens], dict[str, Any]],
+        sealed: Callable[[str, Tokens], dict[str, Any]],
         clock: Callable[[], datetime],
     ) -> None:
         self._work = work
@@ -63,7 +64,7 @@ class Renewal:
                 going.add_done_callback(self._going.discard)
                 return await asyncio.shield(going)
             if row["access_until"] > self._clock():
-                return self._sealer.open(row["access"]).decode()
+                return self._access(row)
             await asyncio.sleep(PAUSE)
 
     async def _claim(self, session: str) -> tuple[Mapping[str, Any] | None, bool]:
@@ -80,7 +81,7 @@ class Renewal:
         session = claimed["id"]
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
-                tokens = await provider.renewed(self._sealer.open(claimed["refresh"]).decode())
+                tokens = await provider.renewed(self._refresh(claimed))
         except (ProviderAway, TimeoutError) as error:
             async with self._work.transaction() as tx:
                 await tx.change_session(session, renewing_until=None)
@@ -90,9 +91,15 @@ class Renewal:
             if newest is None:
                 return ""  # signed out meanwhile
             if tokens is not None:
-                await tx.change_session(session, renewing_until=None, **self._sealed(tokens))
+                await tx.change_session(session, renewing_until=None, **self._sealed(session, tokens))
                 return tokens.access
             if newest["renewing_until"] == claimed["renewing_until"]:
                 await tx.end_session(session)
                 return ""
-            return self._sealer.open(newest["access"]).decode()  # who renewed after us has the token that counts
+            return self._access(newest)  # who renewed after us has the token that counts
+
+    def _access(self, row: Mapping[str, Any]) -> str:
+        return self._sealer.open(row["access"], sealed_at(sessions.c.access, row["id"])).decode()
+
+    def _refresh(self, row: Mapping[str, Any]) -> str:
+        return self._sealer.open(row["refresh"], sealed_at(sessions.c.refresh, row["id"])).decode()

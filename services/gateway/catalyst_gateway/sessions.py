@@ -17,12 +17,13 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
-from catalyst_mesh import Sealer, Work, get_logger
+from catalyst_mesh import Sealer, Work, get_logger, sealed_at
 from catalyst_mesh.claims import peek
 from catalyst_mesh.identity import TokenFile
 from catalyst_sdk import Code, Refused
 from litestar import Request
 
+from .kept import session
 from .providers import Provider, Tokens
 from .renewal import EARLY, Renewal
 from .settings import GatewaySettings
@@ -144,10 +145,10 @@ class Sessions:
 
     async def open(self, tokens: Tokens, subject: str, agent: str = "") -> str:
         """The cookie of a new session."""
-        secret = secrets.token_urlsafe(32)
+        id, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
         now = self._clock()
         row = {
-            "id": secrets.token_hex(16),
+            "id": id,
             "secret": _digest(secret),
             "previous": "",
             "rotated_at": now,
@@ -155,7 +156,7 @@ class Sessions:
             "until": now + self._lasting,
             "created_at": now,
             "agent": agent[:200],
-            **self._sealed(tokens),
+            **self._sealed(id, tokens),
         }  # fmt: skip - one row
         async with self._work.transaction() as tx:
             await tx.open_session(row)
@@ -203,16 +204,17 @@ class Sessions:
 
     async def _token(self, row: Mapping[str, Any]) -> str:
         """The token of a session, renewed where it is near its end; empty where the provider gives none any more."""
-        access = self._sealer.open(row["access"]).decode()
+        access = self._sealer.open(row["access"], sealed_at(session.c.access, row["id"])).decode()
         if not access:
             return self._operator() if self._open else ""
         if row["access_until"] > self._clock() + EARLY or self.provider is None:
             return access
         return await self._renewal.token(row["id"], self.provider)
 
-    def _sealed(self, tokens: Tokens) -> dict[str, Any]:
+    def _sealed(self, id: str, tokens: Tokens) -> dict[str, Any]:
         until = tokens.until or self._clock() + self._lasting
-        access, refresh = (self._sealer.seal(value.encode()) for value in (tokens.access, tokens.refresh))
+        access = self._sealer.seal(tokens.access.encode(), sealed_at(session.c.access, id))
+        refresh = self._sealer.seal(tokens.refresh.encode(), sealed_at(session.c.refresh, id))
         return {"access": access, "refresh": refresh, "access_until": until}
 
 

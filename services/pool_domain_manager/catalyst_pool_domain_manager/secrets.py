@@ -8,11 +8,12 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from catalyst_mesh import Sealer, Work
+from catalyst_mesh import Sealer, Work, sealed_at
 from catalyst_sdk import Permanent, Secret, SecretRef
 from catalyst_sdk.context import Secrets
 from catalyst_sdk.credentials import packed
 
+from .kept.accounts import t as accounts
 from .store import Store
 
 ACCOUNT = "registrarAccounts/"
@@ -28,9 +29,9 @@ class PluginSecrets:
         self._files = files
         self._in_hand: dict[str, Secret] = {}
 
-    def seal(self, fields: Mapping[str, str]) -> bytes:
-        """A credential as it is kept."""
-        return self._sealer.seal(packed(fields))
+    def seal(self, account: str, fields: Mapping[str, str]) -> bytes:
+        """A credential as it is kept with the account of that id."""
+        return self._sealer.seal(packed(fields), sealed_at(accounts.c.sealed, account))
 
     @contextmanager
     def in_hand(self, fields: Mapping[str, str]) -> Iterator[SecretRef]:
@@ -59,4 +60,4 @@ class PluginSecrets:
             raise Permanent("SECRET_NOT_FOUND", f"{ref.name} has no credential")
         if account.secret_ref:
             return await self._files.resolve(SecretRef(account.secret_ref))
-        return Secret(self._sealer.open(account.sealed))
+        return Secret(self._sealer.open(account.sealed, sealed_at(accounts.c.sealed, account.id)))

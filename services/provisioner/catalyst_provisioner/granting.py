@@ -3,12 +3,12 @@
 from datetime import UTC
 
 from catalyst.provisioner.v1.resources_pb2 import AgentCommand, AgentCommandResult
-from catalyst_mesh import Sealer
+from catalyst_mesh import Sealer, sealed_at
 
 from .domain import facts, grants
 from .domain.grants import Grant
 from .domain.sovereign import Sovereign
-from .store import Store
+from .store import Store, tables
 
 
 async def ask(tx: Store, grant: Grant, *, revoke: bool = False) -> int:
@@ -31,7 +31,7 @@ async def told(tx: Store, held: Sovereign, cluster: str, said: AgentCommandResul
         await tx.keep_grant(grants.refused(grant, said.message or said.code))
         return held
     ends = said.token_expire_time.ToDatetime(UTC) if said.HasField("token_expire_time") else grant.expires_at
-    sealed = sealer.seal(said.token.encode())
+    sealed = sealer.seal(said.token.encode(), sealed_at(tables.grants.c.token, grant.id))
     decided = grants.minted(grant, token=sealed, ca_bundle=said.ca_bundle_pem, expires_at=min(ends, grant.expires_at))
     return await _changed(tx, held, decided.state) if decided.events else held
 

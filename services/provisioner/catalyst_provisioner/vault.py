@@ -2,11 +2,12 @@
 
 import secrets
 
-from catalyst_mesh import Sealer, Work
+from catalyst_mesh import Sealer, Work, sealed_at
 from catalyst_sdk import Permanent, Secret, SecretRef
 
 from .domain.credentials import Credential
 from .store import CredentialRow, Store
+from .store.tables import credentials
 
 ENROLMENT = "enrolments/"
 CREDENTIAL = "credentials/"
@@ -25,14 +26,15 @@ class Vault:
             sealed = await self._sealed(tx, ref)
         if sealed is None:
             raise Permanent("SECRET_NOT_FOUND", f"there is no secret {ref.name}")
-        return Secret(self.sealer.open(sealed))
+        return Secret(self.sealer.open(*sealed))
 
-    async def _sealed(self, tx: Store, ref: SecretRef) -> bytes | None:
+    async def _sealed(self, tx: Store, ref: SecretRef) -> tuple[bytes, bytes] | None:
+        """What is kept, and where."""
         if ref.name.startswith(ENROLMENT):
             row = await tx.enrolment(token_sha256=ref.name.removeprefix(ENROLMENT))
-            return row.token if row else None
+            return (row.token, row.place("token")) if row and row.token else None
         credential = await tx.credential(ref.name.removeprefix(CREDENTIAL), int(ref.version or 0))
-        return credential.value if credential else None
+        return (credential.value, credential.place) if credential else None
 
     async def ensure_simulated(self, name: str, provider: str) -> None:
         """Make the credential of a simulated account, once in the life of this daemon's database."""
@@ -42,7 +44,7 @@ class Vault:
 
         async def step(tx: Store) -> None:
             if await tx.credential(id) is None:
-                sealed = self.sealer.seal(value.encode())
+                sealed = self.sealer.seal(value.encode(), sealed_at(credentials.c.value, id, 1))
                 uid = secrets.token_hex(16)
                 await tx.keep_credential(
                     CredentialRow(id, 1, "cloud_provider", provider, "", uid, sealed, "provisioner", tx.now)

@@ -4,15 +4,17 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
-from catalyst_mesh import Work
+from catalyst_mesh import Work, sealed_at
 from catalyst_sdk import NotSupported, SecretRef
 from catalyst_sdk.cloud import Enrolment, LedgerRow, Price
 from catalyst_sdk.context import Secrets
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .domain.enrolments import sha256
-from .store import EnrolmentRow, Store
+from .store import EnrolmentRow, Store, tables
+from .store.clusters import stated
 from .vault import ENROLMENT, Vault
 
 Emit = Callable[..., Awaitable[None]]
@@ -65,7 +67,9 @@ class ReadingWorkspace:
         """The plugin's own state, opened."""
         async with self._work.reading() as tx:
             row = await tx.cluster(self._place.sovereign, self._place.cluster)
-        return self._vault.sealer.open(row.plugin_state) if row and row.plugin_state else None
+        return (
+            self._vault.sealer.open(row.plugin_state, row.place("plugin_state")) if row and row.plugin_state else None
+        )
 
     async def write_state(self, state: bytes) -> None:
         """Refused."""
@@ -137,12 +141,12 @@ class LedgerWorkspace(ReadingWorkspace):
 
     async def write_state(self, state: bytes) -> None:
         """Seal and keep it."""
-        sealed = self._vault.sealer.seal(state)
+        seal, p = partial(self._vault.sealer.seal, state), self._place
 
         async def step(tx: Store) -> None:
             await self._guard(tx.sql)
-            await tx.change_cluster(self._place.sovereign, self._place.cluster, plugin_state=sealed)
-            await tx.keep_state(self._place.sovereign, self._place.cluster, sealed)
+            await tx.change_cluster(p.sovereign, p.cluster, plugin_state=seal(stated(p.sovereign, p.cluster)))
+            await tx.keep_state(p.sovereign, p.cluster, seal)
 
         await self._work.again(step)
 
@@ -170,7 +174,8 @@ class LedgerWorkspace(ReadingWorkspace):
             if known and known.token and not known.public_key_sha256 and known.expires_at > tx.now:
                 return known.token_sha256
             token = secrets.token_urlsafe(32)
-            sealed, digest = self._vault.sealer.seal(token.encode()), sha256(token)
+            digest = sha256(token)
+            sealed = self._vault.sealer.seal(token.encode(), sealed_at(tables.enrolments.c.token, digest))
             ends = tx.now + self._token_ttl
             row = EnrolmentRow(digest, p.sovereign, p.cluster, server, sealed, ends, "", "", None, 0)
             await tx.keep_enrolment(row)

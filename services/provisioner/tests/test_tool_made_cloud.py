@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalyst_mesh import Database, Sealer, Work, migrate
+from catalyst_mesh import Database, Sealer, Work, migrate, sealed_at
 from catalyst_provisioner.domain.naming import CLUSTER_LABEL, SOVEREIGN_LABEL
 from catalyst_provisioner.store import CredentialRow, Store, metadata
+from catalyst_provisioner.store.tables import credentials
 from catalyst_provisioner.vault import Vault
 from catalyst_provisioner.workers.custodian import Custodian
 from catalyst_provisioner.workspaces import LedgerWorkspace, Place, ReadingWorkspace
@@ -103,7 +104,7 @@ async def replica(database: str, home: Path) -> AsyncIterator[Replica]:
     await migrate(db, "catalyst_provisioner", metadata)
     work: Work[Store] = Work(db, Store, metadata=metadata, sealer=Sealer.from_file(home / "seal.key"))
     made = Replica(work, bench)
-    sealed = made.vault.sealer.seal(f"fct_{bench.canary}".encode())
+    sealed = made.vault.sealer.seal(f"fct_{bench.canary}".encode(), sealed_at(credentials.c.value, "files", 1))
 
     async def prepare(tx: Store) -> None:
         row = CredentialRow("files", 1, "cloud_provider", "files", "", "uid", sealed, "test", tx.now)
@@ -136,8 +137,10 @@ async def test_the_ledger_has_every_id_and_the_database_no_secret(replica: Repli
     assert b"terraform_version" not in text, "the state is sealed"
     assert (await plugin.plan(request=replica.request, work=replica.reading())).is_empty
     async with replica.work.reading() as tx:
-        newest, kept = (await tx.clusters("suite"))[0].plugin_state, await tx.states("suite", "suite-one")
-    assert (kept[0], 1 < len(kept) <= 20) == (newest, True)
+        (row,), kept = await tx.clusters("suite"), await tx.states("suite", "suite-one")
+    assert row.plugin_state is not None
+    newest = replica.vault.sealer.open(row.plugin_state, row.place("plugin_state"))
+    assert (replica.vault.sealer.open(*kept[0]), 1 < len(kept) <= 20) == (newest, True)
     await plugin.destroy(work=replica.writing())
     assert (await rows(replica), await replica.bench.world()) == ({}, [])
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from catalyst.billing.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, InvalidRequest, Page, PluginUnavailable, Sealer, Work
+from catalyst_mesh import Context, InvalidRequest, Page, PluginUnavailable, Sealer, Work, sealed_at
 from catalyst_sdk import Decision, Permanent, PluginFailure, Refused, Violation
 from google.protobuf.json_format import MessageToDict
 
@@ -25,6 +25,7 @@ from ..domain.webhooks import (
 )
 from ..providers import BEFORE, Known, Providers
 from ..store import Store
+from ..store.tables import provider_event, provider_secret
 from . import provider_messages
 from .names import check_etag, id_of
 from .running import run
@@ -106,7 +107,7 @@ class ProviderService(service_pb2_grpc.ProviderServiceServicer):
             raise WebhookUnconfigured(provider=f"providers/{name}", why=failure.message) from failure
         except (PluginFailure, PluginUnavailable) as failure:
             raise WebhookUnconfigured(provider=f"providers/{name}", why="its plugin does not work") from failure
-        sealed = self._sealer.seal(body)
+        sealed = self._sealer.seal(body, sealed_at(provider_event.c.body, name, raw.id))
 
         async def step(tx: Store) -> bool:
             if await tx.lock_event(name, raw.id) is not None:
@@ -156,7 +157,8 @@ class ProviderService(service_pb2_grpc.ProviderServiceServicer):
         self, by_field: dict[str, ProviderSecret], provider: str, field: str, value: str, ref: str, now: datetime
     ) -> None:
         base = by_field.get(field) or ProviderSecret(provider, field, now, version=0)
-        sealed = self._sealer.seal(value.encode()) if value else None
+        there = sealed_at(provider_secret.c.sealed, provider, field)
+        sealed = self._sealer.seal(value.encode(), there) if value else None
         by_field[field] = base.becoming(now, secret_ref=ref, sealed=sealed, value=value)
 
     def _check(self, id: str, changed: Provider, secrets: Collection[ProviderSecret]) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc
-from catalyst_mesh import Context, Page, Sealer, Work, moment
+from catalyst_mesh import Context, Page, Sealer, Work, moment, sealed_at
 from catalyst_sdk import Decision, Secret
 from google.protobuf.empty_pb2 import Empty
 
@@ -21,6 +21,7 @@ from ..heard import TEST, cloud_event
 from ..sending import Sender
 from ..store import Store
 from ..store.store import place
+from ..store.tables import webhook_secrets
 from . import convert
 from .masks import run, wanted
 from .names import ADMINS, changeable, check_etag, organization, require
@@ -171,7 +172,8 @@ class WebhookService(service_pb2_grpc.WebhookServiceServicer):
         return await self._work.run(step, answer=convert.webhook)
 
     async def _keep(self, tx: Store, held: Webhook, secret: Secret) -> None:
-        await tx.add_secret(held.org, held.id, held.version, self._sealer.seal(secret.reveal_bytes()))
+        there = sealed_at(webhook_secrets.c.sealed, held.org, held.id, held.version)
+        await tx.add_secret(held.org, held.id, held.version, self._sealer.seal(secret.reveal_bytes(), there))
 
 
 async def _webhook(tx: Store, name: str, *, lock: bool = False) -> Webhook:

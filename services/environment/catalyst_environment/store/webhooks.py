@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from catalyst_mesh import Page, Transaction
+from catalyst_mesh import Page, Transaction, sealed_at
 from catalyst_mesh.retention import Rule
 from sqlalchemy import Select, and_, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -62,11 +62,12 @@ class WebhookRows(Transaction):
         row = {"org": org, "webhook": webhook, "number": number, "sealed": sealed, "until_at": None}
         await self.sql.execute(insert(t.webhook_secrets), row)
 
-    async def secrets(self, org: str, webhook: str) -> list[bytes]:
-        """The sealed secrets that sign now, the newest first."""
+    async def secrets(self, org: str, webhook: str) -> list[tuple[bytes, bytes]]:
+        """The sealed secrets that sign now, and for which places; the newest first."""
         counts = _S.until_at.is_(None) | (_S.until_at > self.now)
-        query = select(_S.sealed).where(_S.org == org, _S.webhook == webhook, counts).order_by(_S.number.desc())
-        return list((await self.sql.execute(query)).scalars())
+        mine = (_S.org == org) & (_S.webhook == webhook)
+        rows = await self.sql.execute(select(_S.sealed, _S.number).where(mine, counts).order_by(_S.number.desc()))
+        return [(sealed, sealed_at(_S.sealed, org, webhook, number)) for sealed, number in rows.all()]
 
     async def queue(self, deliveries: Sequence[Delivery]) -> None:
         """Write down what is to be told, unless it is written down already."""

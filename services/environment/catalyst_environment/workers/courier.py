@@ -101,7 +101,7 @@ class Courier:
             still, now = await tx.find(Delivery, one.org, one.webhook, one.id), tx.now
         if held is None or still != one:
             return  # it was read as due just before its try was noted, or is to be read anew
-        secrets, at, body = [Secret(self._sealer.open(s)) for s in sealed], int(now.timestamp()), one.body.encode()
+        secrets, at, body = [Secret(self._sealer.open(*one)) for one in sealed], int(now.timestamp()), one.body.encode()
         headers = {
             "content-type": "application/cloudevents+json; charset=utf-8",
             "user-agent": "catalyst-webhooks",

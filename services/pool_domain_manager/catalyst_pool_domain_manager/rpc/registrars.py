@@ -63,7 +63,7 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
         wish, me, id = request.registrar_account, caller(context), request.registrar_account_id
         info = self._registrars.info(wish.registrar)
         owner = _owner(wish.owner, me)
-        sealed, secret_ref = self._credential(info, wish, me)
+        sealed, secret_ref = self._credential(id, info, wish, me)
 
         async def step(tx: Store) -> Decision[Account]:
             made = Account(
@@ -103,7 +103,7 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
             given.secret_ref = wish.secret_ref
         async with self._work.reading() as tx:
             info = self._registrars.info(registrar_name((await _found(tx, wish.name, me)).registrar))
-        sealed, secret_ref = self._credential(info, given, me)
+        sealed, secret_ref = self._credential(wish.name.partition("/")[2], info, given, me)
 
         async def step(tx: Store) -> Decision[Account]:
             known = await _found(tx, wish.name, me, lock=True)
@@ -179,8 +179,8 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
         return to_account(a, self._egress_ip if "needs_ip_allowlist" in info.capabilities else "")
 
     def _credential(
-        self, info: RegistrarInfo, wish: resources_pb2.RegistrarAccount, me: Caller
-    ) -> tuple[bytes, str]:  # fmt: skip
+        self, account: str, info: RegistrarInfo, wish: resources_pb2.RegistrarAccount, me: Caller
+    ) -> tuple[bytes, str]:
         """The credential of a wish, sealed, or the name of the secret that holds it. Raises InvalidRequest, RoleDenied."""
         field = "registrar_account"
         if wish.credential and wish.secret_ref:
@@ -192,7 +192,7 @@ class RegistrarService(service_pb2_grpc.RegistrarServiceServicer):
                 raise RoleDenied(subject=me.subject, resource=f"secret {wish.secret_ref}")
             return b"", wish.secret_ref
         _judge(info, wish.credential, f"{field}.credential")
-        return (self._secrets.seal(wish.credential) if wish.credential else b""), ""
+        return (self._secrets.seal(account, wish.credential) if wish.credential else b""), ""
 
     def _in_hand(
         self, info: RegistrarInfo, request: service_pb2.ValidateRegistrarAccessRequest

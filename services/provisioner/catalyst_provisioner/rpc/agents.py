@@ -28,6 +28,7 @@ from ..heartbeats import Heartbeats
 from ..repository import BRANCH
 from ..steps.tools import ServesTrees
 from ..store import COMMANDS, ClusterRow, EnrolmentRow, Entry, JoinRow, Store
+from ..store.secrets import joining
 
 ROLE = "agent"
 LIFE = timedelta(hours=24)
@@ -87,7 +88,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             assert row is not None, "an unknown token is refused"
             if not first and row.answer is not None:
                 # The first answer was lost on its way, so the same one is given again; only its times are new.
-                known = service_pb2.EnrollResponse.FromString(self._desk.sealer.open(row.answer))
+                known = service_pb2.EnrollResponse.FromString(self._desk.sealer.open(row.answer, row.place("answer")))
                 return Decision(self._renewed(known, digest, csr, tx.now))
             return await self._enrolled(tx, row, request, csr, digest)
 
@@ -176,8 +177,9 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         """Password of the cluster at the repositories of Applications, which stands in no command."""
         async with self._work.reading() as tx:
             cluster = await tx.cluster(row.sovereign, row.cluster)
-        sealed = cluster.git_password if cluster else None
-        return self._desk.sealer.open(sealed).decode() if sealed else ""
+        if cluster is None or not cluster.git_password:
+            return ""
+        return self._desk.sealer.open(cluster.git_password, cluster.place("git_password")).decode()
 
     def _take_over(self, digest: str) -> asyncio.Event:
         if before := self._streams.get(digest):
@@ -206,7 +208,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
         part, join = await self._joining(tx, cluster, row, next(iter(request.addresses), ""))
         answer = self._answer(held, cluster, row, part, join)
         # The token has done its work; from now on its digest and the key speak.
-        kept = self._desk.sealer.seal(answer.SerializeToString())
+        kept = self._desk.sealer.seal(answer.SerializeToString(), row.place("answer"))
         await tx.change_enrolment(digest, public_key_sha256=sha256(public_key(csr)), answer=kept, token=None)
         told: tuple[object, ...] = ()
         if cluster.enrolled_at is None:
@@ -240,13 +242,18 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             join = joins.drawn(address)
             await tx.keep_join(self._sealed(row, join))
             return part, join
-        server, worker = self._desk.sealer.open(known.server_token), self._desk.sealer.open(known.worker_token)
+        server, worker = (
+            self._desk.sealer.open(sealed, joining(row.sovereign, row.cluster, kind))
+            for sealed, kind in ((known.server_token, "server_token"), (known.worker_token, "worker_token"))
+        )
         authority = "" if part is Part.INIT else quorum.authority
         return part, Join(server.decode(), worker.decode(), known.endpoint, authority)
 
     def _sealed(self, row: EnrolmentRow, join: Join) -> JoinRow:
-        seal = self._desk.sealer.seal
-        server, worker = seal(join.server_token.encode()), seal(join.worker_token.encode())
+        server, worker = (
+            self._desk.sealer.seal(token.encode(), joining(row.sovereign, row.cluster, kind))
+            for token, kind in ((join.server_token, "server_token"), (join.worker_token, "worker_token"))
+        )
         return JoinRow(row.sovereign, row.cluster, server, worker, join.endpoint)
 
     def _answer(

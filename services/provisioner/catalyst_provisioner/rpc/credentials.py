@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, Page, Sealer, Work, caller, stamp
+from catalyst_mesh import Context, Page, Sealer, Work, caller, sealed_at, stamp
 from catalyst_mesh.journal import Engine
 from catalyst_sdk import Decision, Violation
 from catalyst_sdk.credentials import packed
@@ -17,7 +17,7 @@ from google.protobuf.json_format import ParseDict
 from ..clouds import CloudPlugins
 from ..domain import credentials, graphs, remotes
 from ..domain.credentials import Credential, CredentialInvalid, CredentialNotFound, CredentialTaken
-from ..store import CredentialRow, Store
+from ..store import CredentialRow, Store, tables
 from . import filters
 from .filters import NotServed
 from .operations import begun
@@ -137,8 +137,9 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
     async def _keep(self, tx: Store, held: Credential, values: Mapping[str, str]) -> None:
         schema = self._schema(held.kind, held.provider)
         plain = values[credentials.FIELD].encode() if schema.get("type") == "string" else packed(dict(values))
+        sealed = self._sealer.seal(plain, sealed_at(tables.credentials.c.value, held.id, held.newest))
         row = CredentialRow(
-            held.id, held.newest, held.kind, held.provider, held.organization, held.uid, self._sealer.seal(plain),
+            held.id, held.newest, held.kind, held.provider, held.organization, held.uid, sealed,
             caller().subject, tx.now,
         )  # fmt: skip
         await tx.keep_credential(row)

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from catalyst.provisioner.v1 import resources_pb2, service_pb2, service_pb2_grpc
-from catalyst_mesh import Context, Page, Sealer, Work, caller, stamp
+from catalyst_mesh import Context, Page, Sealer, Work, caller, sealed_at, stamp
 from catalyst_sdk import Decision
 
 from .. import granting
@@ -19,7 +19,7 @@ from ..domain.conditions import is_silent
 from ..domain.grants import AgentUnreachable, ClusterRequired, Grant, GrantNotFound
 from ..domain.sovereign import Sovereign
 from ..domain.sovereigns import EtagMismatch
-from ..store import ClusterRow, Store
+from ..store import ClusterRow, Store, tables
 from . import filters
 from .names import ClusterNotFound, Name, locked, visible
 
@@ -51,7 +51,8 @@ class AccessService(service_pb2_grpc.AccessServiceServicer):
                 raise ClusterNotFound(name=f"{held.name}/clusters/{asked.cluster}")
             after = grants.handed_out(grant)
             await tx.keep_grant(after)
-            token = self._sealer.open(grant.token).decode() if grant.token else ""
+            there = sealed_at(tables.grants.c.token, grant.id)
+            token = self._sealer.open(grant.token, there).decode() if grant.token else ""
             file = grants.kubeconfig(grant, token=token, server=_server(held, cluster))
             return Decision((after, json.dumps(file, indent=2) + "\n"))
 

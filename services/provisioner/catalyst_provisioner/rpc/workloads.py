@@ -67,7 +67,8 @@ class WorkloadService(service_pb2_grpc.WorkloadServiceServicer):
         )
 
     def _knows(self, cluster: ClusterRow, password: str) -> bool:
-        held = self._sealer.open(cluster.git_password) if cluster.git_password else b""
+        sealed = cluster.git_password
+        held = self._sealer.open(sealed, cluster.place("git_password")) if sealed else b""
         return hmac.compare_digest(held, password.encode())
 
     async def _wish(self, tx: Store, request: service_pb2.SyncWorkloadsRequest) -> None:
@@ -80,7 +81,7 @@ class WorkloadService(service_pb2_grpc.WorkloadServiceServicer):
         wished = _plain(request.workloads)
         after = replace(kept, fence=request.fence, wished=wished)
         if workloads.have_changed(kept.wished, wished) or not self._knows(cluster, request.password):
-            sealed = self._sealer.seal(request.password.encode())
+            sealed = self._sealer.seal(request.password.encode(), cluster.place("git_password"))
             await tx.change_cluster(name.sovereign, name.id, git_password=sealed)
             if kept.command:  # the agent needs to hear of the last one only
                 why = "a later list has taken its place"

@@ -5,13 +5,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from catalyst.pooldomain.v1 import resources_pb2 as pooldomain
-from catalyst_mesh import moment
+from catalyst_mesh import moment, sealed_at
 from catalyst_mesh.journal import Context, StepFailed
 
 from ..domain.sovereign import Sovereign
 from ..domain.wishes import Wish
 from ..peers import Names, SaidNo
-from ..store import Reservation, Store
+from ..store import Reservation, Store, tables
 from ..store.secrets import COMMITTED, LOST, RELEASED, RESERVED
 from .tools import PROBED, Tools, targets_of
 
@@ -41,7 +41,7 @@ class Naming:
         held = await self._held(ctx.input["sovereign"])
         if held is None or held.state in (RELEASED, LOST):
             return {"allocation": held.allocation if held else ""}
-        token = self._t.vault.sealer.open(held.token).decode()
+        token = self._t.vault.sealer.open(held.token, held.place).decode()
 
         async def give_back() -> None:
             await self._t.names.release(held.allocation, token, f"{ctx.subject} is taken away")
@@ -75,7 +75,7 @@ class Naming:
     async def _committed(
         self, ctx: Context, sovereign: Sovereign, wish: Wish, held: Reservation, targets: list[tuple[str, str]]
     ) -> Reservation:
-        token = self._t.vault.sealer.open(held.token).decode()
+        token = self._t.vault.sealer.open(held.token, held.place).decode()
         try:
             await self._t.names.commit(held.allocation, token, wish.fqdn, targets)
         except SaidNo as no:
@@ -135,7 +135,9 @@ async def reserve_again(
         )  # fmt: skip
     except SaidNo as no:
         raise StepFailed(no.said.reason or "NAME_REFUSED", no.said.message, user_action="take another label") from no
-    token = tools.vault.sealer.seal(answer.reservation_token.encode())
+    token = tools.vault.sealer.seal(
+        answer.reservation_token.encode(), sealed_at(tables.reservations.c.token, sovereign.id)
+    )
     ends = moment(answer.allocation.expire_time)
     made = Reservation(sovereign.id, answer.allocation.name, token, ends, RESERVED, tries)
 

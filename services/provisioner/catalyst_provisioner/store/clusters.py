@@ -1,11 +1,11 @@
 """Rows of clusters, of their components, and of the commands for their agents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from catalyst_mesh import Transaction
+from catalyst_mesh import Transaction, sealed_at
 from catalyst_sdk.cloud import Adopted
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
@@ -43,6 +43,10 @@ class ClusterRow:
     def resource(self) -> str:
         """Resource name."""
         return f"sovereigns/{self.sovereign}/clusters/{self.name}"
+
+    def place(self, column: str) -> bytes:
+        """For which its plugin's state or its password is sealed."""
+        return sealed_at(t.c[column], self.sovereign, self.name)
 
     @property
     def adopted(self) -> Mapping[str, Adopted]:
@@ -96,6 +100,11 @@ class CommandEnd:
     """Names of what it left."""
 
 
+def stated(sovereign: str, cluster: str) -> bytes:
+    """For which the newest state of a cluster's plugin is sealed."""
+    return sealed_at(t.c.plugin_state, sovereign, cluster)
+
+
 class ClusterRows(Transaction):
     """Clusters, components and commands."""
 
@@ -130,28 +139,30 @@ class ClusterRows(Transaction):
             update(t).where(_mine(sovereign, name) & (t.c.heartbeat_at < at)).values(heartbeat_at=at)
         )
 
-    async def keep_state(self, sovereign: str, cluster: str, sealed: bytes) -> None:
-        """Put a version behind those that are kept; the oldest gives way."""
+    async def keep_state(self, sovereign: str, cluster: str, seal: Callable[[bytes], bytes]) -> None:
+        """Put a version behind those that are kept, sealed for its place by `seal`; the oldest gives way."""
         mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)
         number = int((await self.sql.execute(select(func.max(states.c.number)).where(mine))).scalar_one() or 0) + 1
-        row = {"sovereign": sovereign, "cluster": cluster, "number": number, "state": sealed, "created_at": self.now}
+        row = {"sovereign": sovereign, "cluster": cluster, "number": number, "created_at": self.now}
+        row["state"] = seal(sealed_at(states.c.state, sovereign, cluster, number))
         await self.write(insert(states).values(row))
         await self.sql.execute(delete(states).where(mine & (states.c.number <= number - STATES_KEPT)))
 
-    async def swap_state(self, sovereign: str, cluster: str, *, old: bytes, new: bytes) -> bool:
-        """Put a plugin's state in place of `old`, if it still is that; whether it was."""
+    async def swap_state(self, sovereign: str, cluster: str, *, old: bytes, seal: Callable[[bytes], bytes]) -> bool:
+        """Put a plugin's state, which `seal` seals for a place, where `old` is, if it still is that; whether it was."""
         mine = _mine(sovereign, cluster) & (t.c.plugin_state == old)
+        new = seal(stated(sovereign, cluster))
         if not (await self.sql.execute(update(t).where(mine).values(plugin_state=new))).rowcount:
             return False
-        await self.keep_state(sovereign, cluster, new)
+        await self.keep_state(sovereign, cluster, seal)
         return True
 
-    async def states(self, sovereign: str, cluster: str) -> list[bytes]:
-        """Versions of a plugin's state, sealed, the newest first."""
+    async def states(self, sovereign: str, cluster: str) -> list[tuple[bytes, bytes]]:
+        """Versions of a plugin's state, sealed, and for which places; the newest first."""
         mine = (states.c.sovereign == sovereign) & (states.c.cluster == cluster)
-        return list(
-            (await self.sql.execute(select(states.c.state).where(mine).order_by(states.c.number.desc()))).scalars()
-        )
+        query = select(states.c.state, states.c.number).where(mine).order_by(states.c.number.desc())
+        rows = (await self.sql.execute(query)).all()
+        return [(state, sealed_at(states.c.state, sovereign, cluster, number)) for state, number in rows]
 
     async def drop_cluster(self, sovereign: str, name: str) -> None:
         """Forget a cluster that is gone, with its components, its servers' tokens and its commands."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from catalyst_mesh import Transaction
+from catalyst_mesh import Transaction, sealed_at
 from sqlalchemy import delete, insert, select, update
 
 from ..domain.enrolments import Ticket
@@ -28,6 +28,10 @@ class EnrolmentRow:
     answer: bytes | None
     last_report: int
 
+    def place(self, column: str) -> bytes:
+        """For which its token or its answer is sealed."""
+        return sealed_at(enrolments.c[column], self.token_sha256)
+
     @property
     def ticket(self) -> Ticket:
         """As the domain sees it."""
@@ -47,6 +51,11 @@ class Reservation:
     state: str
     tries: int
 
+    @property
+    def place(self) -> bytes:
+        """For which its token is sealed."""
+        return sealed_at(reservations.c.token, self.sovereign)
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialRow:
@@ -62,6 +71,11 @@ class CredentialRow:
     creator: str
     created_at: datetime
 
+    @property
+    def place(self) -> bytes:
+        """For which its value is sealed."""
+        return sealed_at(credentials.c.value, self.id, self.version)
+
 
 @dataclass(frozen=True, slots=True)
 class JoinRow:
@@ -72,6 +86,11 @@ class JoinRow:
     server_token: bytes
     worker_token: bytes
     endpoint: str
+
+
+def joining(sovereign: str, cluster: str, column: str) -> bytes:
+    """For which a token by which servers join one another is sealed."""
+    return sealed_at(joins.c[column], sovereign, cluster)
 
 
 class SecretRows(Transaction):

@@ -11,6 +11,7 @@ Invariants
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from catalyst_mesh import Sealer, Work, get_logger
 from catalyst_mesh.waits import rest
@@ -19,6 +20,7 @@ from catalyst_sdk.tofu import TofuCloud
 
 from ..domain.naming import CLUSTER_LABEL, SOVEREIGN_LABEL
 from ..store import Store
+from ..store.clusters import stated
 
 PAUSE = timedelta(seconds=5)
 
@@ -53,11 +55,12 @@ class Custodian:
         async with self._work.reading() as tx:
             row = await tx.cluster(sovereign, cluster)
         old = row.plugin_state if row else None
-        state = await cloud.written_down(labels=labels, state=self._sealer.open(old) if old else None)
+        there = stated(sovereign, cluster)
+        state = await cloud.written_down(labels=labels, state=self._sealer.open(old, there) if old else None)
         if state is None or old is None:
             return False
-        new = self._sealer.seal(state)
-        done = await self._work.again(lambda tx: tx.swap_state(sovereign, cluster, old=old, new=new))
+        seal = partial(self._sealer.seal, state)
+        done = await self._work.again(lambda tx: tx.swap_state(sovereign, cluster, old=old, seal=seal))
         if done:
             self._log.info("state written down for a daemon that died", sovereign=sovereign, cluster=cluster)
         return done

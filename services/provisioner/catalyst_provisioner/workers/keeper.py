@@ -63,7 +63,7 @@ class NameKeeper:
             return bool(live.runs) or bool(await tx.entries(sovereign))
 
     async def _renew(self, held: Reservation) -> None:
-        token = self._t.vault.sealer.open(held.token).decode()
+        token = self._t.vault.sealer.open(held.token, held.place).decode()
         try:
             allocation = await self._t.names.renew(held.allocation, token, self._t.reservation_ttl)
         except SaidNo as no:
