@@ -121,7 +121,7 @@ async def compose(settings: PdmSettings, failpoint: Failpoint = no_failpoint) ->
     reconciler = Reconciler(
         parts.work,
         parts.leases,
-        parts.host,
+        parts.backends,
         parts.servers,
         parts.parents,
         parts.abilities,
@@ -156,6 +156,7 @@ def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points:
     secrets = PluginSecrets(work, sealer, files)
     host.load(plugin_context(settings.data_folder, secrets), {**_built_in(settings), **settings.plugins})
     measures, servers, poll = PdmMetrics(metrics.registry), Servers(settings.dns_hints), Poll(settings.dns_hints)
+    backends = Backends(work, host)
     return _Parts(
         settings=settings,
         work=work,
@@ -166,13 +167,13 @@ def _parts(settings: PdmSettings, db: Database, metrics: ChassisMetrics, points:
         points=points,
         token_key=hashlib.sha256(b"reservation tokens" + key_file.read_bytes()).digest(),
         servers=servers,
-        world=World(host, servers, settings.resolvers, _logs(settings)),
+        world=World(backends, servers, settings.resolvers, _logs(settings)),
         poll=poll,
-        backends=Backends(work, host),
+        backends=backends,
         doors=Doors(work, host),
         looks=Cuts(settings.dns_hints, poll),
         parents=Parents(settings.batch_window, measures.batch_size.set),
-        abilities=Abilities(host),
+        abilities=Abilities(backends),
     )
 
 
@@ -182,7 +183,7 @@ def _moves(p: _Parts, db: Database) -> _Moves:
     moving = Moving(p.work, p.backends, p.poll, p.looks, p.doors, _pace(p.settings), p.points, p.measures.step)
     lookout = Lookout(p.looks, p.settings.resolvers)
     flipping, returning = Flipping(moving, lookout), Returning(moving)
-    rolling = Rolling(p.work, p.backends, p.poll, p.host, p.parents, p.looks, p.doors, p.points)
+    rolling = Rolling(p.work, p.backends, p.poll, p.parents, p.looks, p.doors, p.points)
     kinds = (applying.kind, importing.kind, flipping.kind, returning.kind, *rolling.kinds)
     engine = Engine(db, kinds=kinds, replica="pooldomain", bell=p.work.bell)
     rolling.attach(engine)
@@ -194,8 +195,8 @@ def _workers(p: _Parts, moves: _Moves) -> list[Any]:
     """What works in the background, beside the reconciler of names."""
     every = p.settings.drift_interval
     return [
-        Sweeper(p.work, p.leases, p.host, p.settings.sweep_interval, counted=p.measures.names),
-        Watcher(p.work, p.leases, p.host, p.servers, p.world, p.poll, every),
+        Sweeper(p.work, p.leases, p.backends, p.settings.sweep_interval, counted=p.measures.names),
+        Watcher(p.work, p.leases, p.backends, p.servers, p.world, p.poll, every),
         Members(p.work, p.leases, p.abilities),
         Keeper(p.work, p.leases, p.backends, p.poll, p.host, p.points),
         Prober(p.work, p.leases, p.backends),

@@ -49,9 +49,14 @@ class Backend:
         return self.id in PLUGINS
 
 
-def built_in(plugin: str) -> str:
-    """Resource name of the backend that settings configure for a plugin."""
-    return next(f"backends/{id}" for id, one in PLUGINS.items() if one == plugin)
+def resource_of(backend: str) -> str:
+    """Resource name of what a pool has as its backend: the plugin that settings configure, or a backend's own name."""
+    return next((f"backends/{id}" for id, one in PLUGINS.items() if one == backend), backend)
+
+
+def kept_as(name: str) -> str:
+    """What a pool has as its backend, of the resource name; the other way round of `resource_of`."""
+    return PLUGINS.get(name.removeprefix("backends/"), name)
 
 
 class BackendExists(Refused):

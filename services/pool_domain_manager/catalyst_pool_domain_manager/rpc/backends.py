@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from google.protobuf.empty_pb2 import Empty
 
 from catalyst_pool_domain_manager.domain import backends, refusals
-from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.domain.backends import Backend, resource_of
 from catalyst_pool_domain_manager.domain.hosting import Thresholds
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.workers.backends import Backends
@@ -84,7 +84,7 @@ class BackendService(service_pb2_grpc.BackendServiceServicer):
         async def step(tx: Store) -> Decision[None]:
             known = await _found(tx, request.name)
             _fresh(known, request.etag)
-            pools = (pool.name for pool in await tx.all_pools() if pool.backend == known.plugin and known.is_built_in)
+            pools = (pool.name for pool in await tx.all_pools() if resource_of(pool.backend) == known.name)
             if user := await tx.zone_at(known.name) or next(pools, ""):
                 raise backends.BackendInUse(name=known.name, user=user)
             if not request.validate_only:

@@ -10,7 +10,7 @@ from catalyst_mesh import span, stamp
 
 from catalyst_pool_domain_manager.domain import idn
 from catalyst_pool_domain_manager.domain.allocations import Allocation, State
-from catalyst_pool_domain_manager.domain.backends import built_in
+from catalyst_pool_domain_manager.domain.backends import resource_of
 from catalyst_pool_domain_manager.domain.conditions import Condition
 from catalyst_pool_domain_manager.domain.policy import BASE_PATTERNS, BASE_RESERVED, Policy, Rules
 from catalyst_pool_domain_manager.domain.pools import Pool, Ttls, ZoneMode
@@ -105,7 +105,7 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
             ns=span(p.ttls.ns), ds=span(p.ttls.ds), record=span(p.ttls.record), negative=span(p.ttls.negative)
         ),
         dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
-        backend=built_in(p.backend), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
+        backend=resource_of(p.backend), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
         allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,

@@ -11,7 +11,7 @@ from catalyst_sdk.dns import Capability
 from google.protobuf import empty_pb2
 
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
-from catalyst_pool_domain_manager.domain.backends import PLUGINS, built_in
+from catalyst_pool_domain_manager.domain.backends import PLUGINS, kept_as, resource_of
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound, ZoneMode
 from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.domain.server_sets import ServerSetNotFound
@@ -23,6 +23,12 @@ from .messages import etag, from_pool, to_pool
 _ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
 """Printable, without quotes, semicolons and backslashes, which would end the value in the record."""
+_NEEDED = {
+    Capability.ZONE_LIFECYCLE: "zones of their own, which its names are unless the pool is IN_PARENT",
+    Capability.DNSSEC: "signed zones, which those of names are",
+    Capability.ATOMIC_BATCH: "changes of many records as a whole, by which a name is shown and taken away",
+}
+"""What names need that are zones of their own, of the backend of their pool."""
 
 
 class PoolService(service_pb2_grpc.PoolServiceServicer):
@@ -35,12 +41,12 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         self._least_ttl = least_ttl
 
     async def CreatePool(self, request: service_pb2.CreatePoolRequest, context: Context) -> resources_pb2.Pool:
-        plugin = _check(request.pool_id, request.pool, self._least_ttl)
+        backend = _check(request.pool_id, request.pool, self._least_ttl)
         actor = caller(context).subject
 
         async def step(tx: Store) -> Decision[Pool]:
-            wish = from_pool(request.pool_id, request.pool, plugin, tx.now, self._defaults)
-            await _check_able(tx, wish)
+            wish = from_pool(request.pool_id, request.pool, backend, tx.now, self._defaults)
+            await check_able(tx, wish)
             return pools.create(await tx.pool(request.pool_id), wish, actor)
 
         if request.validate_only:
@@ -54,11 +60,11 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
         async def step(tx: Store) -> Decision[Pool]:
             known = await _fresh(tx, request.pool.name, request.etag, alone=True)
             whole = changes.merged(to_pool(known), request.pool, paths)
-            plugin = _check(domain, whole, self._least_ttl)
-            wish = from_pool(domain, whole, plugin, tx.now, self._defaults)
+            backend = _check(domain, whole, self._least_ttl)
+            wish = from_pool(domain, whole, backend, tx.now, self._defaults)
             # What the pool says itself keeps its version until it says something else.
             wish = replace(wish, rules=replace(wish.rules, version=known.rules.version))
-            await _check_able(tx, wish)
+            await check_able(tx, wish)
             return pools.change(known, wish, await tx.a_name_in(domain), actor, tx.now)
 
         if request.validate_only:
@@ -124,10 +130,10 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
     return known
 
 
-async def _check_able(tx: Store, wish: Pool) -> None:
-    """Where each name is a zone of its own, the backend must make and delete them; and what the pool names must be there.
+async def check_able(tx: Store, wish: Pool) -> None:
+    """Where each name is a zone of its own, the backend must make and sign them; and what the pool names must be there.
 
-    Raises CapabilityMissing, AccountNotFound, ServerSetNotFound.
+    Raises CapabilityMissing, BackendNotFound, AccountNotFound, ServerSetNotFound.
     """
     account = wish.registrar_account
     if account and await tx.account(account.removeprefix("registrarAccounts/"), lock=True) is None:
@@ -135,13 +141,18 @@ async def _check_able(tx: Store, wish: Pool) -> None:
     servers = wish.name_server_set
     if servers and await tx.server_set(servers.removeprefix("nameServerSets/"), lock=True) is None:
         raise ServerSetNotFound(name=servers)
-    known = await tx.backend(built_in(wish.backend).removeprefix("backends/"))
-    if wish.zone_mode is ZoneMode.DELEGATED and known is not None and known.lacks(Capability.ZONE_LIFECYCLE):
-        raise refusals.CapabilityMissing(what="zones of their own, which its names are unless the pool is IN_PARENT")
+    backend = resource_of(wish.backend)
+    known = await tx.backend(backend.removeprefix("backends/"))
+    if known is None and wish.backend == backend:
+        raise refusals.BackendNotFound(backend=backend)
+    if wish.zone_mode is ZoneMode.DELEGATED and known is not None:
+        lacking = [what for capability, what in _NEEDED.items() if known.lacks(capability)]
+        if lacking:
+            raise refusals.CapabilityMissing(what="; ".join(lacking))
 
 
 def _check(domain: str, wish: resources_pb2.Pool, least_ttl: int) -> str:
-    """The plugin of the pool's backend. Raises what is wrong with the wish, all at once."""
+    """The backend as the pool has it. Raises what is wrong with the wish, all at once."""
     found = []
     if not wish.kinds:
         found.append(Violation("pool.kinds", "say what the pool is for", "required"))
@@ -155,11 +166,7 @@ def _check(domain: str, wish: resources_pb2.Pool, least_ttl: int) -> str:
     found += [*_dnssec_faults(wish), *_ttl_faults(wish.ttls, least_ttl), *_policy_faults(wish.policy)]
     if found:
         raise InvalidRequest(tuple(found))
-    backend = wish.backend or f"backends/{next(iter(PLUGINS))}"
-    plugin = PLUGINS.get(backend.removeprefix("backends/"))
-    if plugin is None:
-        raise refusals.BackendNotFound(backend=backend)
-    return plugin
+    return kept_as(wish.backend or f"backends/{next(iter(PLUGINS))}")
 
 
 def _inside_faults(wish: resources_pb2.Pool) -> Iterator[Violation]:

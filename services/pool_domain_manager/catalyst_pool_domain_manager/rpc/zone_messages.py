@@ -13,7 +13,7 @@ from catalyst_sdk.dns import RecordSet
 from catalyst_pool_domain_manager.domain import record_sets
 from catalyst_pool_domain_manager.domain.allocations import Allocation
 from catalyst_pool_domain_manager.domain.allocations import State as NameState
-from catalyst_pool_domain_manager.domain.backends import built_in
+from catalyst_pool_domain_manager.domain.backends import resource_of
 from catalyst_pool_domain_manager.domain.hosting import ChangePolicy, DriftPolicy, Kind, Soa, State, Zone
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet
@@ -57,7 +57,7 @@ def to_child(a: Allocation, pool: Pool) -> resources_pb2.Zone:
         name=f"zones/{a.fqdn}",
         kind=resources_pb2.Zone.KIND_CHILD,
         owner=a.owner,
-        backend=built_in(pool.backend),
+        backend=resource_of(pool.backend),
         revision=a.observed_generation,
         dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
         state=_NAME_STATES.get(a.state, resources_pb2.Zone.STATE_UNSPECIFIED),
@@ -75,7 +75,7 @@ def to_child(a: Allocation, pool: Pool) -> resources_pb2.Zone:
 def to_pool_zone(p: Pool) -> resources_pb2.Zone:
     """The zone of a pool that was not made here; PDM changes it and never makes it."""
     return resources_pb2.Zone(
-        name=f"zones/{p.domain}", kind=resources_pb2.Zone.KIND_POOL, owner=p.name, backend=built_in(p.backend),
+        name=f"zones/{p.domain}", kind=resources_pb2.Zone.KIND_POOL, owner=p.name, backend=resource_of(p.backend),
         state=resources_pb2.Zone.STATE_ACTIVE if p.ready else resources_pb2.Zone.STATE_PENDING, uid=p.uid,
         etag=etag(p.version), version=p.version, create_time=stamp(p.created_at), update_time=stamp(p.updated_at),
     )  # fmt: skip

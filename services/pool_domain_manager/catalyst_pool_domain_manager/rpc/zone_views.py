@@ -11,7 +11,7 @@ from catalyst_mesh.calls import RoleDenied
 
 from catalyst_pool_domain_manager.domain import refusals
 from catalyst_pool_domain_manager.domain.allocations import Allocation
-from catalyst_pool_domain_manager.domain.backends import built_in
+from catalyst_pool_domain_manager.domain.backends import resource_of
 from catalyst_pool_domain_manager.domain.hosting import Kind, Zone, ZoneNotKept
 from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.store import Store
@@ -39,7 +39,7 @@ class View:
         if self.zone is not None:
             return self.zone.backend
         assert self.pool is not None, "a zone that is not kept is a pool's, or that of a name in a pool"
-        return built_in(self.pool.backend)
+        return resource_of(self.pool.backend)
 
     @property
     def kept(self) -> Zone:

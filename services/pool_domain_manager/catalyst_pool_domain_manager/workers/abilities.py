@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from catalyst_mesh import PluginHost
-from catalyst_sdk.dns import Capability, DnsBackend
+from catalyst_sdk.dns import Capability
+
+from .backends import Backends
 
 KEPT = 300.0
 """Seconds for which a probe counts."""
@@ -17,17 +18,17 @@ def _now() -> float:
 
 @dataclass
 class Abilities:
-    """Remembers probes by plugin."""
+    """Remembers probes by backend."""
 
-    host: PluginHost
+    backends: Backends
     now: Callable[[], float] = _now
     _known: dict[str, tuple[float, frozenset[Capability]]] = field(default_factory=dict)
 
-    async def of(self, plugin: str) -> frozenset[Capability]:
-        """What the server behind a plugin can do. Raises PluginFailure, PluginUnavailable."""
-        until, can = self._known.get(plugin, (0.0, frozenset()))
+    async def of(self, backend: str) -> frozenset[Capability]:
+        """What the server of a pool's backend can do. Raises PluginFailure, PluginUnavailable."""
+        until, can = self._known.get(backend, (0.0, frozenset()))
         if self.now() >= until:
-            backend: DnsBackend = self.host.get("dns_backend", plugin)
-            can = await backend.probe()
-            self._known[plugin] = (self.now() + KEPT, can)
+            target = await self.backends.kept_as(backend)
+            can = await target.probe()
+            self._known[backend] = (self.now() + KEPT, can)
         return can

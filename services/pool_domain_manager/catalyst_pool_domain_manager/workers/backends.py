@@ -13,6 +13,7 @@ from catalyst_sdk.dns import DnsBackend
 
 from catalyst_pool_domain_manager.domain import backends, refusals
 from catalyst_pool_domain_manager.domain.backends import Backend
+from catalyst_pool_domain_manager.domain.pools import Pool
 from catalyst_pool_domain_manager.kept import tables
 from catalyst_pool_domain_manager.store import Store
 
@@ -42,6 +43,17 @@ class Backends:
         if known is None:
             raise refusals.BackendNotFound(backend=name)
         return self.made(known)
+
+    async def of_pool(self, pool: Pool) -> DnsBackend:
+        """Where a pool's zones lie. Raises PluginUnavailable."""
+        return await self.kept_as(pool.backend)
+
+    async def kept_as(self, backend: str) -> DnsBackend:
+        """The backend as a pool has it. Raises PluginUnavailable."""
+        try:
+            return await self.get(backends.resource_of(backend))
+        except refusals.BackendNotFound as gone:
+            raise PluginUnavailable(plugin=backend, why="there is no such backend") from gone
 
     def made(self, b: Backend) -> DnsBackend:
         """The plugin with the configuration of a backend. Raises PluginUnavailable."""

@@ -142,10 +142,9 @@ class Fleet:
 
     async def _parent(self, pool: Pool) -> "_Parent | LeftOut":
         """The pool's own zone, or why it cannot be had, which keeps no other pool from being looked at."""
-        backend = f"dns_backend:{pool.backend}"
         try:
-            await self._list(backend)
-            state = await self.state(backend, pool.zone)
+            await self._list(pool.backend)
+            state = await self.state(pool.backend, pool.zone)
         except PluginFailure as failure:
             return LeftOut(failure.message)
         except PluginUnavailable as unavailable:
@@ -162,25 +161,20 @@ class Fleet:
     ) -> Subject:
         polled = await asked(pool, parent.state, self.poll)
         return Subject(
-            a.fqdn, a.owner, f"dns_backend:{pool.backend}", a.mark, True, wished.of_child(a, pool, parent.ns, challenges),
+            a.fqdn, a.owner, pool.backend, a.mark, True, wished.of_child(a, pool, parent.ns, challenges),
             polled, known, allocation=a, pool=pool, above=parent.sets,
         )  # fmt: skip
 
     async def _list(self, backend: str) -> None:
         """What a backend says of all its zones at once, if it does."""
-        target = self._target(backend)
+        target: Any = await self.backends.kept_as(backend)
         if backend not in self.listed and hasattr(target, "versions"):
             lists: ListsZones = target
             self.listed[backend] = await lists.versions()
 
     async def state(self, backend: str, origin: str) -> ZoneState | None:
         """A zone as its backend has it."""
-        target = self._target(backend) if backend.startswith("dns_backend:") else await self.backends.get(backend)
-        state: ZoneState | None = await target.get_zone(zone=origin)
-        return state
-
-    def _target(self, backend: str) -> Any:
-        return self.backends.host.get("dns_backend", backend.removeprefix("dns_backend:"))
+        return await (await self.backends.kept_as(backend)).get_zone(zone=origin)
 
 
 def at_parent(s: Subject, state: ZoneState) -> tuple[Sight, ...]:

@@ -355,7 +355,7 @@ class Keeper:
         if pool is None or (a is None and label):
             return await self._forgotten(domain, lease)
         try:
-            backend = self.backends.host.get("dns_backend", pool.backend)
+            backend = await self.backends.of_pool(pool)
             state = await backend.get_zone(zone=f"{domain}.")
             if state is None or a is None or state.owner != a.mark:
                 return await self._forgotten(domain, lease)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
 from catalyst_mesh.journal.bells import Bells
 from catalyst_mesh.telemetry import DONE, WAITING, Backlog, reconciling
 from catalyst_mesh.waits import rest
@@ -35,6 +35,7 @@ from catalyst_pool_domain_manager.store import allocations as allocation_table
 
 from . import inside
 from .abilities import Abilities
+from .backends import Backends
 from .lately import Lately
 from .parents import Parents
 from .points import Failpoint, no_failpoint
@@ -63,7 +64,7 @@ class Reconciler:
 
     work: Work[Store]
     leases: Leases
-    host: PluginHost
+    backends: Backends
     servers: Servers
     parents: Parents
     abilities: Abilities
@@ -172,7 +173,7 @@ class Reconciler:
         await self.failpoint(f"pdm.{flow}.{name}.before")
         began = time.monotonic()
         try:
-            backend = self.host.get("dns_backend", pool.backend)
+            backend = await self.backends.of_pool(pool)
             site = Site(
                 a, pool, backend, self.servers, self.parents, self.abilities, self._lately, self.poll, walk.child
             )  # fmt: skip

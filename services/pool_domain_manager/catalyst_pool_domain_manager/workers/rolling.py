@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from catalyst_mesh import PluginHost, PluginUnavailable, Work
+from catalyst_mesh import PluginUnavailable, Work
 from catalyst_mesh.journal import Context, Engine, Kind, RunState, RunView, Step, StepFailed
 from catalyst_sdk import NotSupported, Permanent, Refused, Temporary
 from catalyst_sdk.dns import Change, DnsBackend, KeyOp, ZoneState
@@ -79,7 +79,6 @@ class Rolling:
     work: Work[Store]
     backends: Backends
     poll: Poll
-    host: PluginHost
     parents: Parents
     cuts: Cuts
     doors: Doors
@@ -226,7 +225,7 @@ class Rolling:
         if a is None or pool is None or a.state not in allocations.VISIBLE | {allocations.State.PROVISIONING}:
             await self._withdrawn(domain, a, pool)
             raise StepFailed("ZONE_NOT_FOUND", f"zones/{domain} is on its way out")
-        backend = self._of_pool(pool)
+        backend = await self._of_pool(pool)
         state, parent = await self._own(backend, a.zone, a.mark), await backend.get_zone(zone=pool.zone)
         if parent is None:
             raise Temporary(f"the backend has no zone {pool.zone}")
@@ -237,7 +236,7 @@ class Rolling:
         """A DS that was written while the name's release went on would outlive it: it goes, where its NS has gone."""
         if a is None or pool is None or a.state is not allocations.State.RELEASING:
             return
-        backend = self._of_pool(pool)
+        backend = await self._of_pool(pool)
         parent = await backend.get_zone(zone=pool.zone)
         if parent and parent.find(f"{domain}.", "DS") and not parent.find(f"{domain}.", "NS"):
             await self.parents.apply(backend, pool.zone, f"{domain}.", (Change(f"{domain}.", "DS"),))
@@ -248,12 +247,11 @@ class Rolling:
         except PluginUnavailable as unavailable:
             raise Temporary(unavailable.sentence) from unavailable
 
-    def _of_pool(self, pool: Pool) -> DnsBackend:
+    async def _of_pool(self, pool: Pool) -> DnsBackend:
         try:
-            found: DnsBackend = self.host.get("dns_backend", pool.backend)
+            return await self.backends.of_pool(pool)
         except PluginUnavailable as unavailable:
             raise Temporary(unavailable.sentence) from unavailable
-        return found
 
     async def _own(self, backend: DnsBackend, origin: str, mark: str) -> ZoneState:
         state = await backend.get_zone(zone=origin)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from catalyst_mesh import Lease, LeaseLost, Leases, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, PluginUnavailable, Work, get_logger
 from catalyst_sdk import Decision, PluginFailure
 from catalyst_sdk.dns import ZoneState
 
@@ -16,6 +16,7 @@ from catalyst_pool_domain_manager.events import SUBJECTS
 from catalyst_pool_domain_manager.store import Store
 from catalyst_pool_domain_manager.store import pools as pool_table
 
+from .backends import Backends
 from .reconciler import ACTOR
 from .serving import name_servers
 
@@ -31,7 +32,7 @@ class Sweeper:
 
     work: Work[Store]
     leases: Leases
-    host: PluginHost
+    backends: Backends
     interval: float
     counted: Callable[[Mapping[tuple[str, str], int]], None] = lambda _counts: None
     """Told how many names there are, by pool and state."""
@@ -101,7 +102,7 @@ class Sweeper:
     async def _look(self, pool: Pool) -> "_Look":
         before = await self._held(pool)
         try:
-            zone = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+            zone = await (await self.backends.of_pool(pool)).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable) as failure:
             return _Look(None, before, str(failure))
         # Whoever holds a name before or after the look may have had a delegation in it.

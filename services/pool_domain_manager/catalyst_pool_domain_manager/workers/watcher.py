@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginHost, PluginUnavailable, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, LostRace, PluginUnavailable, Work, get_logger
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Decision, PluginFailure
 from catalyst_sdk.dns import ZoneState
@@ -26,6 +26,7 @@ from catalyst_pool_domain_manager.domain.pools import Pool, ZoneMode
 from catalyst_pool_domain_manager.store import IN_SIGHT, Store
 
 from . import chains, inside
+from .backends import Backends
 from .polled import Poll
 from .reconciler import ACTOR, jitter, tell
 from .servers import Fault, Servers
@@ -59,7 +60,7 @@ class Watcher:
 
     work: Work[Store]
     leases: Leases
-    host: PluginHost
+    backends: Backends
     servers: Servers
     world: World
     poll: Poll
@@ -104,7 +105,7 @@ class Watcher:
     async def _parent(self, pool: Pool) -> ZoneState | c.Condition:
         """The pool's zone, or why it is not known; asked once for all names of a pass."""
         try:
-            state: ZoneState | None = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+            state: ZoneState | None = await (await self.backends.of_pool(pool)).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable) as failure:
             return c.unknown(c.BACKEND_READY, type(failure).__name__, str(failure))
         if state is None:
@@ -142,7 +143,7 @@ class Watcher:
         async with self.work.reading() as tx:
             a = await tx.lock(*key)
         try:
-            child = await self.host.get("dns_backend", pool.backend).get_zone(zone=a.zone) if a else None
+            child = await (await self.backends.of_pool(pool)).get_zone(zone=a.zone) if a else None
         except (PluginFailure, PluginUnavailable):
             return False
         return a is not None and child is not None and zones.is_led_elsewhere(a, parent, child, wanted)

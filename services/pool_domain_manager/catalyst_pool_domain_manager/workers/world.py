@@ -7,13 +7,14 @@ from datetime import datetime
 
 import dns.name
 import dns.rcode
-from catalyst_mesh import PluginHost, PluginUnavailable
+from catalyst_mesh import PluginUnavailable
 from catalyst_sdk import PluginFailure
 from catalyst_sdk.resolver import FAULTS, ask
 from dns.rdatatype import RdataType
 
 from catalyst_pool_domain_manager.domain.pools import Pool
 
+from .backends import Backends
 from .certificates import CertificateLogs, NoLogs
 from .servers import Fault, Servers
 from .serving import name_servers
@@ -30,7 +31,7 @@ class World:
     logs        who is asked for certificates that somebody may still have
     """
 
-    host: PluginHost
+    backends: Backends
     servers: Servers
     resolvers: Sequence[str] = ()
     logs: CertificateLogs = field(default_factory=NoLogs)
@@ -49,7 +50,7 @@ class World:
 
     async def _servers(self, pool: Pool) -> Sequence[str]:
         try:
-            state = await self.host.get("dns_backend", pool.backend).get_zone(zone=pool.zone)
+            state = await (await self.backends.of_pool(pool)).get_zone(zone=pool.zone)
         except (PluginFailure, PluginUnavailable):
             return ()
         return name_servers(state) if state else ()
