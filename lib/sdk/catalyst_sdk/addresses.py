@@ -8,11 +8,14 @@ _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff
 
 
 def parse(text: str) -> Address | None:
-    """The address that a text is; None where it is none that means the same everywhere."""
+    """The address that a text is; None where it is none that means the same everywhere. An IPv4 address in the clothes of an
+    IPv6 one (RFC 4291, section 2.5.5.2) is the former: nobody is reached by an AAAA record of the latter."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    if mapped := getattr(address, "ipv4_mapped", None):
+        return ipaddress.IPv4Address(mapped)
     # A zone of the machine that typed it means nothing elsewhere (RFC 4007, section 6).
     return None if getattr(address, "scope_id", None) else address
 

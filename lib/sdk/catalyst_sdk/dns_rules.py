@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dns.exception
+import dns.name
 import dns.rdata
 import dns.rdatatype
 
@@ -234,6 +235,8 @@ def _rdata(kind: str, text: str) -> dns.rdata.Rdata:
     try:
         rdata = dns.rdata.from_text("IN", kind, text, origin=None, relativize=False)
         rdata.to_wire()  # a name without its final dot shows here
+    except dns.name.NeedAbsoluteNameOrOrigin as error:
+        raise ValueError(f"{kind} {text!r} names a host without its final dot") from error
     except dns.exception.DNSException as error:
         raise ValueError(f"{kind} {text!r} cannot be read: {str(error) or type(error).__name__}") from error
     return rdata

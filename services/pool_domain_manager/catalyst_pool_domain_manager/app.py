@@ -242,7 +242,7 @@ def _names(p: _Parts, reconciler: Reconciler) -> list[Service]:
 def _zones(p: _Parts, moves: _Moves) -> list[Service]:
     settings = p.settings
     propagation = Propagation(settings.dns_hints, settings.dns_trust_anchor, settings.resolvers)
-    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.looks, moves.late)
+    tools = ZoneTools(p.work, p.backends, p.poll, moves.engine, propagation, p.looks, moves.late, is_public_suffix)
     return [
         Service(ZoneService(tools), service_pb2_grpc.add_ZoneServiceServicer_to_server, f"{_PACKAGE}.ZoneService"),
         Service(

@@ -69,6 +69,8 @@ IN_EVERY_RUN = {
     "test_pool_keys.py": (),
     # Deaths at every step of a name are those of `test_crashes`, and whole processes die in `test_flip_deaths`.
     "test_process_deaths.py": (),
+    # A move by one process is that of scenario 8, and by two that die in turn that of `test_flip_deaths`.
+    "test_three_replicas.py": ("test_scenario_6",),
 }
 """Tests that are run every day, of files with some that are dear and told by others too."""
 Start = Callable[..., AbstractAsyncContextManager[RunningDaemon]]

@@ -196,6 +196,7 @@ async def test_what_cannot_be_a_zone_is_refused_with_every_fault(start: Start, d
         assert await reason_of(admin(daemon).CreateZone(wrong)) == "REQUEST_INVALID"
         inside = zone(dns, "shop.omani.works")
         assert await reason_of(admin(daemon).CreateZone(inside)) == "REQUEST_INVALID"
+        assert await reason_of(owner(daemon).CreateZone(zone(dns, "co.uk"))) == "REQUEST_INVALID", "nobody's own"
         unknown = zone(dns, name_server_set="nameServerSets/none")
         assert await reason_of(admin(daemon).CreateZone(unknown)) == "NAME_SERVER_SET_NOT_FOUND"
         nowhere = zone(dns, backend="backends/nowhere")

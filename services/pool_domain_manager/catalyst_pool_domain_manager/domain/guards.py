@@ -13,7 +13,7 @@ from .record_sets import content, same
 from .zone_refusals import ProtectedRecord, WildcardForbidden
 
 MASS_CHANGE, EMPTY = "mass-change", "empty-set"
-RULES = (MASS_CHANGE, "apex-ns", "soa-mname", "last-mx", "acme-challenge", "ds-order")
+RULES = (MASS_CHANGE, "apex-ns", "soa-mname", "last-mx", "acme-challenge", "ds-order", "doubled-name")
 """Guards that naming them in `force` lifts."""
 
 
@@ -116,6 +116,9 @@ def _protected(world: World, steps: Sequence[Step], after: Mapping[Key, RecordSe
             found.append(Finding("soa-mname", f"the first server in the SOA of {origin} would change", (n,)))
         if kind == "NS" and step.after is None and (name, "DS") in world.sets:
             found.append(Finding("ds-order", f"the DS of {name} must be out of every cache before its NS goes", (n,)))
+        if step.before is None and f".{name}".endswith(f".{origin}{origin}"):
+            told = f"{name} names {origin} twice; write it with its final dot, or without the zone"
+            found.append(Finding("doubled-name", told, (n,)))
         if kind == "TXT" and name in world.challenged and step.before is not None:
             found.append(Finding("acme-challenge", f"a certificate is being proved at {name}", (n,)))
     mx = [n for n, step in enumerate(steps) if step.key[1] == "MX" and step.after is None]

@@ -179,10 +179,13 @@ def full_name(text: str, origin: str) -> str:
     return name if name.endswith(".") else f"{name}.{origin}"
 
 
-def given(name: str, kind: str, ttl: int, values: Iterable[str], origin: str) -> RecordSet:
-    """A set as it is kept, from what people write: TXT may come without quotes, and of any length."""
+def given(name: str, kind: str, ttl: int | None, values: Iterable[str], origin: str) -> RecordSet:
+    """A set as it is kept, from what people write: TXT may come without quotes, and of any length.
+
+    ttl   None: nobody said how long, and it is as long as usual
+    """
     texts = tuple(text_data(v) if kind == "TXT" and not v.startswith('"') else v.strip() for v in values)
-    return RecordSet(full_name(name, origin), kind, ttl or RECORD_TTL, texts)
+    return RecordSet(full_name(name, origin), kind, RECORD_TTL if ttl is None else ttl, texts)
 
 
 def taken(origin: str, before: Mapping[Key, RecordSet], changes: Sequence[Change]) -> dict[Key, RecordSet]:

@@ -1,6 +1,5 @@
 """Addresses to which names may point."""
 
-import ipaddress
 import re
 
 from catalyst_sdk import Violation
@@ -26,7 +25,7 @@ def parse(raw: tuple[Target, ...], *, allow_private: bool) -> tuple[Target, ...]
         if problem:
             found.append(problem)
         else:
-            good.append((slot or "default", str(ipaddress.ip_address(text))))
+            good.append((slot or "default", str(addressing.parse(text))))
     for slot in {slot for slot, _ in good}:
         if sum(s == slot for s, _ in good) > MOST_OF_A_SLOT:
             found.append(

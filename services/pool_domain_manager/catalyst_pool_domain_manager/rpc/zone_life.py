@@ -1,6 +1,6 @@
 """ZoneService: making, reading, changing and deleting zones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from catalyst.pooldomain.v1 import resources_pb2, service_pb2
@@ -38,6 +38,8 @@ class ZoneTools:
     propagation: Propagation
     cuts: Cuts
     late: Late
+    is_suffix: Callable[[str], bool]
+    """Whether nobody can register a domain itself."""
 
 
 class ZoneLife:
@@ -55,7 +57,7 @@ class ZoneLife:
 
         async def step(tx: Store) -> Decision[Zone]:
             wish = from_zone(domain, request.zone, tx.now)
-            await _demand_place(tx, wish)
+            await _demand_place(tx, wish, self._tools.is_suffix)
             servers = await _servers(tx, wish)
             decision = hosting.create(await tx.zone(domain), wish)
             if not request.validate_only:
@@ -136,14 +138,18 @@ class ZoneLife:
             raise zone_refusals.ForeignZone(name=f"zones/{domain}", backend=wish.backend)
 
 
-async def _demand_place(tx: Store, wish: Zone) -> None:
-    """No zone lies in a pool: names there are given out by allocation only. Raises InvalidRequest."""
+async def _demand_place(tx: Store, wish: Zone, is_suffix: Callable[[str], bool]) -> None:
+    """No zone lies in a pool: names there are given out by allocation only, and none is what nobody can register. Raises
+    InvalidRequest."""
     labels = wish.domain.split(".")
     for n in range(1, len(labels) - 1):
         above = ".".join(labels[n:])
         if await tx.pool(above) is not None:
             fault = Violation("zone_id", f"{wish.domain} lies in the pool {above}; reserve the name there", "pool")
             raise InvalidRequest((fault,))
+    if wish.kind is Kind.BYO and is_suffix(wish.domain):
+        fault = Violation("zone_id", f"{wish.domain} is a public suffix, and nobody's own", "suffix")
+        raise InvalidRequest((fault,))
     if wish.kind is Kind.BYO and await tx.pool(wish.domain) is not None:
         raise InvalidRequest((Violation("zone.kind", f"{wish.domain} is a pool", "kind"),))
 

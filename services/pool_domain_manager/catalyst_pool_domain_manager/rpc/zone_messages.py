@@ -131,7 +131,8 @@ def to_set(r: RecordSet, owner: str = "", *, foreign: bool = False) -> resources
 
 def from_set(wish: resources_pb2.RecordSet, origin: str) -> RecordSet:
     """A record set as it is kept; what is wrong with it is found by the rules of record sets."""
-    return record_sets.given(wish.name, wish.type, wish.ttl.seconds, wish.values, origin)
+    ttl = wish.ttl.seconds if wish.HasField("ttl") else None
+    return record_sets.given(wish.name, wish.type, ttl, wish.values, origin)
 
 
 def _soa(wish: resources_pb2.Soa) -> Soa:

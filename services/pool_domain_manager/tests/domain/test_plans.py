@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from catalyst.pooldomain.v1.resources_pb2 import RecordSet as RecordSetWish
 from catalyst_pool_domain_manager.domain import guards, plans
 from catalyst_pool_domain_manager.domain.changes import Action, Finding, Step, World, digest
 from catalyst_pool_domain_manager.domain.hosting import ChangePolicy, Kind, State, Thresholds, Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish
 from catalyst_pool_domain_manager.domain.zone_refusals import ProtectedRecord, RecordsRefused, WildcardForbidden
+from catalyst_pool_domain_manager.rpc.zone_messages import from_set
 from catalyst_sdk.dns import Change, RecordSet
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +103,8 @@ def test_guards_speak_of_what_would_break_a_zone() -> None:
     token = RecordSet(f"_acme-challenge.{ORIGIN}", "TXT", 60, ('"one"',))
     in_flight = replace(world(a("www"), token), challenged=frozenset({token.name}))
     assert rules(in_flight, gone("_acme-challenge", "TXT")) == ["acme-challenge"]
+    assert rules(w, put(a(f"www.{ORIGIN.rstrip('.')}"))) == ["doubled-name"], "written in full, without its final dot"
+    assert rules(w, put(a("www.other-acme.example"))) == []
 
 
 @pytest.mark.parametrize(
@@ -153,6 +158,27 @@ def test_every_bad_record_is_named_with_its_position() -> None:
             Change("c.other.", "A", 1, ("192.0.2.1",)),
         )
     assert [v.field for v in refused.value.violations] == ["changes[0]", "changes[2]"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ttl", "value", "told"),
+    [
+        ("A", 0, "192.0.2.1", "ttl 0 is not between 1 and 2147483647"),
+        ("CNAME", 60, "www.other.example", "names a host without its final dot"),
+        ("MX", 60, "10 mail", "names a host without its final dot"),
+    ],
+)
+def test_what_a_person_easily_writes_wrong_is_refused_in_words_that_help(
+    kind: str, ttl: int, value: str, told: str
+) -> None:
+    wish = RecordSetWish(name="a", type=kind, ttl=Duration(seconds=ttl), values=[value])
+    with pytest.raises(RecordsRefused) as refused:
+        computed(world(a("www")), put(from_set(wish, ORIGIN)))
+    assert told in refused.value.violations[0].description
+
+
+def test_a_set_of_which_nobody_says_how_long_it_lives_lives_as_long_as_usual() -> None:
+    assert from_set(RecordSetWish(name="a", type="A", values=["192.0.2.1"]), ORIGIN).ttl == 300
 
 
 def test_the_hash_covers_everything_that_is_shown() -> None:

@@ -33,6 +33,12 @@ def test_a_pool_may_allow_private_addresses() -> None:
     assert parse((("default", "127.7.0.1"),), allow_private=True) == (("default", "127.7.0.1"),)
 
 
+def test_an_address_of_the_older_kind_in_the_clothes_of_the_newer_one_is_the_older_one() -> None:
+    assert parse((("default", "::ffff:5.9.0.1"), ("default", "5.9.0.1")), allow_private=False) == (
+        ("default", "5.9.0.1"),
+    )
+
+
 @pytest.mark.parametrize("slot", ["other", "abc", "hfm1", "HFMP", "defaults"])
 def test_a_slot_is_default_console_or_a_location_code(slot: str) -> None:
     assert reason_of(("default", "5.9.0.1"), (slot, "5.9.0.2")) == "TARGET_INVALID"
