@@ -23,6 +23,7 @@ PUBLIC = "public"
 """Everybody, signed in or not."""
 SIGNED_IN = "signed-in"
 """Everybody whose token was accepted."""
+_EVERYBODY = frozenset({PUBLIC, SIGNED_IN})
 
 ALWAYS_OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
@@ -60,7 +61,9 @@ class Row:
 
     def admits(self, caller: Caller) -> bool:
         """Whether a role of the caller, held anywhere, stands in the row."""
-        return bool({PUBLIC, SIGNED_IN} & self.roles or self.roles & caller.all_roles() or self.trusts(caller))
+        if not self.roles.isdisjoint(_EVERYBODY):
+            return True
+        return not self.roles.isdisjoint(caller.all_roles()) or self.trusts(caller)
 
     def trusts(self, caller: Caller) -> bool:
         """Whether it is a daemon that may call in its own right whoever it serves."""
@@ -99,7 +102,7 @@ class Access:
         person  whose token it carries beside, where a daemon serves somebody
         """
         row = self.row(method)
-        self._demand(asks, method)
+        self._demand(row, asks, method)
         if person is None:
             everywhere = row.names(asks)
             return asks if asks.everywhere == everywhere else replace(asks, everywhere=everywhere)
@@ -107,11 +110,11 @@ class Access:
             raise ActingDenied(subject=asks.subject)
         if row.trusts(asks):
             return replace(asks, everywhere=True)
-        self._demand(person, method)
+        self._demand(row, person, method)
         return replace(person, via=asks.service)
 
-    def _demand(self, caller: Caller, method: str) -> None:
-        if not (self.is_public(method) or self.row(method).admits(caller)):
+    def _demand(self, row: Row, caller: Caller, method: str) -> None:
+        if not (row.admits(caller) or self.is_public(method)):
             raise CallDenied(subject=caller.subject, method=method.lstrip("/"))
 
 

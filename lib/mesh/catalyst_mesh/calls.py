@@ -1,10 +1,11 @@
 """The call that is being served: who asks, by which method, under which request id and trace."""
 
+import random
 import re
-import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from catalyst_sdk import Code, Refused, Secret
 
@@ -49,7 +50,7 @@ class Caller:
 
     def is_person(self) -> bool:
         """Whether somebody is signed in who is neither a daemon nor an agent."""
-        return self != ANONYMOUS and not self.service and AGENT not in self.roles
+        return not self.service and AGENT not in self.roles and self != ANONYMOUS
 
     def has_role(self, *roles: str, org: str | None = None) -> bool:
         """Whether the caller holds one of `roles`, over the Sovereign or, with `org`, in that Organization."""
@@ -64,14 +65,19 @@ class Caller:
 
     def all_roles(self) -> frozenset[str]:
         """Every role that the caller holds anywhere; what the access table is asked with."""
-        anywhere = {group.rsplit("/", 1)[1] for group in self.groups if group.count("/") == 2}
-        service = {f"{SERVICE}{self.service}"} if self.service else set()
-        # A group named like a role over the Sovereign, or like a daemon, gives neither: groups are made in Organizations.
-        named = {role for role in self.roles | anywhere - WHOLE_SOVEREIGN if not role.startswith(SERVICE)}
-        return frozenset(named | service)
+        return _all_roles(self)
 
 
 ANONYMOUS = Caller(subject="anonymous")
+
+
+@lru_cache(4096)  # asked at each call, of callers that are few
+def _all_roles(caller: Caller) -> frozenset[str]:
+    anywhere = {group.rsplit("/", 1)[1] for group in caller.groups if group.count("/") == 2}
+    service = {f"{SERVICE}{caller.service}"} if caller.service else set()
+    # A group named like a role over the Sovereign, or like a daemon, gives neither: groups are made in Organizations.
+    named = {role for role in caller.roles | anywhere - WHOLE_SOVEREIGN if not role.startswith(SERVICE)}
+    return frozenset(named | service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,13 @@ def new_traceparent(parent: str = "") -> str:
     Whether it is sampled was decided at the root; only a root that nobody asked decides for itself, and says yes.
     """
     known = read_traceparent(parent)
-    trace, flags = (known[0], known[2]) if known else (secrets.token_hex(16), "01")
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    trace, flags = (known[0], known[2]) if known else (_hex(128), "01")
+    return f"00-{trace}-{_hex(64)}-{flags}"
+
+
+def _hex(bits: int) -> str:
+    """Random, not secret: who guesses the id of a trace wins nothing. `secrets` would cost a call of the system each time."""
+    return f"{random.getrandbits(bits):0{bits // 4}x}"
 
 
 def read_traceparent(text: str) -> tuple[str, str, str] | None:

@@ -58,10 +58,12 @@ class Internal(Refused):
 
 
 class _Admitted(NamedTuple):
-    """Whom the handler sees, and the person's token, to be shown to daemons that it asks in turn."""
+    """Whom the handler sees, the person's token, to be shown to daemons that it asks in turn, and who waits how long."""
 
     caller: Caller
     token: Secret | None
+    remaining: float | None
+    """Seconds; None where the call states no deadline."""
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
@@ -133,24 +135,30 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         )
 
     def _unary(self, serve: Callable[..., Any], method: str) -> Callable[..., Any]:
+        name = method.lstrip("/")
+
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             metadata = _metadata(context)
-            one = _Served(method, metadata, self._metrics)
+            one = _Served(name, metadata, self._metrics)
             try:
                 # A refusal is logged with its trace.
-                enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))
+                enter(Call(method=name, traceparent=one.traceparent))
                 if self._leaves:
                     raise Stopping
-                admitted, patience = await self._admit(method, metadata, context)
-                enter(_call(method, one.traceparent, admitted, request, patience))
+                admitted = await self._admit(method, metadata, context)
+                patience = DEFAULT_DEADLINE if admitted.remaining is None else admitted.remaining
+                enter(_call(name, one.traceparent, admitted, request, patience))
                 check_fields(request)
-                async with asyncio.timeout(patience):
+                if admitted.remaining is None:
+                    async with asyncio.timeout(patience):
+                        answer = await serve(request, context)
+                else:  # gRPC itself cancels this task when the call's deadline has passed
                     answer = await serve(request, context)
                 if one.tries:
                     context.set_trailing_metadata(one.tries)
                 return answer
             except asyncio.CancelledError:
-                one.status = "CANCELLED"
+                one.status = "DEADLINE_EXCEEDED" if _is_late(context) else "CANCELLED"
                 raise
             except Exception as error:
                 refusal = self._refusal(error, method)
@@ -162,17 +170,19 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
         return call
 
     def _stream(self, serve: Callable[..., Any], method: str) -> Callable[..., Any]:
+        name = method.lstrip("/")
+
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             metadata = _metadata(context)
-            one = _Served(method, metadata, self._metrics)
+            one = _Served(name, metadata, self._metrics)
             task: Any = asyncio.current_task()
             try:
-                enter(Call(method=method.lstrip("/"), traceparent=one.traceparent))  # as above
+                enter(Call(method=name, traceparent=one.traceparent))  # as above
                 if self._leaves:
                     raise Stopping
-                admitted, _ = await self._admit(method, metadata, context)
+                admitted = await self._admit(method, metadata, context)
                 single = request if isinstance(request, Message) else None
-                enter(_call(method, one.traceparent, admitted, single, None))
+                enter(_call(name, one.traceparent, admitted, single, None))
                 if single is not None:
                     check_fields(single)
                 self._waits(task)
@@ -223,7 +233,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
 
     async def _admit(
         self, method: str, metadata: dict[str, Any], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> tuple[_Admitted, float]:
+    ) -> _Admitted:
         token, between = _bearer(metadata, "authorization"), _bearer(metadata, ON_BEHALF_OF)
         asks = await self._caller(method, token)
         try:
@@ -237,7 +247,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not 
             enter(replace(current(), caller=asks))  # whom the refusal is about
             raise
         shown = Secret(between or token) if caller.is_person() else None
-        return _Admitted(caller, shown), DEFAULT_DEADLINE if remaining is None else remaining
+        return _Admitted(caller, shown, remaining)
 
     async def _caller(self, method: str, token: str) -> Caller:
         if token:
@@ -278,6 +288,12 @@ def _is_served(handler: Any) -> bool:
     return not str(getattr(serve, "__module__", "")).endswith("_pb2_grpc")
 
 
+def _is_late(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
+    """Whether the deadline that the call states has passed."""
+    remaining = context.time_remaining()
+    return remaining is not None and remaining <= 0
+
+
 def _metadata(context: grpc.aio.ServicerContext[Any, Any]) -> dict[str, Any]:
     return dict(context.invocation_metadata() or ())
 
@@ -287,10 +303,10 @@ def _bearer(metadata: dict[str, Any], key: str) -> str:
     return token if kind.lower() == "bearer" else ""
 
 
-def _call(method: str, traceparent: str, admitted: _Admitted, request: Message | None, patience: float | None) -> Call:
+def _call(name: str, traceparent: str, admitted: _Admitted, request: Message | None, patience: float | None) -> Call:
     request_id = str(getattr(request, "request_id", "")) if request is not None else ""
     return Call(
-        method=method.lstrip("/"),
+        method=name,
         caller=admitted.caller,
         token=admitted.token,
         request_id=request_id,
@@ -308,9 +324,9 @@ class _Served:
 
     __slots__ = ("_began", "_method", "_metrics", "_span", "status", "traceparent", "tries")
 
-    def __init__(self, method: str, metadata: dict[str, Any], metrics: ChassisMetrics) -> None:
+    def __init__(self, name: str, metadata: dict[str, Any], metrics: ChassisMetrics) -> None:
         self._began = time.monotonic()
-        self._method = method.lstrip("/")
+        self._method = name
         self._metrics = metrics
         self.status = "OK"
         earlier = str(metadata.get("grpc-previous-rpc-attempts", ""))

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from catalyst_mesh import Caller, Issuer, KeyFileVerifier, TokenFile
 from catalyst_mesh.errors import Unauthenticated
 from catalyst_mesh.identity import ALGORITHM, AUDIENCE, DEVELOPMENT_ISSUER
 from catalyst_mesh.keyfiles import write_private
+from catalyst_mesh.verifiers import LOOK
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
@@ -116,8 +118,10 @@ async def test_new_keys_are_known_at_once_and_old_ones_no_longer(
 
 
 async def test_a_token_that_is_remembered_ends_with_its_key_and_comes_back_with_it(
-    tmp_path: Path, issuer: Issuer, verifier: KeyFileVerifier
+    tmp_path: Path, issuer: Issuer
 ) -> None:
+    now = count()
+    verifier = KeyFileVerifier(tmp_path / "jwks.json", clock=lambda: next(now) * 2 * LOOK)
     token, ours = issuer.token("me"), (tmp_path / "jwks.json").read_text()
     Issuer.open(tmp_path / "newer")
     for _ in range(2):
@@ -125,6 +129,21 @@ async def test_a_token_that_is_remembered_ends_with_its_key_and_comes_back_with_
         write_private(tmp_path / "jwks.json", (tmp_path / "newer" / "jwks.json").read_text())
         assert [await refused(verifier, token) for _ in range(3)]
         write_private(tmp_path / "jwks.json", ours)
+
+
+async def test_keys_are_looked_at_for_a_token_that_is_new_and_else_every_tenth_of_a_second(
+    tmp_path: Path, issuer: Issuer
+) -> None:
+    now = [0.0]
+    verifier = KeyFileVerifier(tmp_path / "jwks.json", clock=lambda: now[0])
+    newer, old = Issuer.open(tmp_path / "newer"), issuer.token("me")
+    assert (await verifier.check(old)).subject == "me"
+    write_private(tmp_path / "jwks.json", (tmp_path / "newer" / "jwks.json").read_text())
+    assert (await verifier.check(old)).subject == "me"
+    now[0] += LOOK
+    await refused(verifier, old)
+    write_private(tmp_path / "jwks.json", (tmp_path / "newer" / "jwks.json").read_text())
+    assert (await verifier.check(newer.token("you"))).subject == "you"
 
 
 async def test_during_a_rotation_both_keys_are_good(tmp_path: Path, issuer: Issuer, verifier: KeyFileVerifier) -> None:
