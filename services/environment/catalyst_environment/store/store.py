@@ -165,10 +165,9 @@ class Store(WebhookRows):
         policies = await self._all(Policy, select(t.policies).order_by(t.policies.c.environment))
         return [one for one in policies if one.environment in there]
 
-    async def guarded_applications(self) -> list[Application]:
-        """The Applications of all Environments whose policies ask for anything."""
-        policies = await self._all(Policy, select(t.policies).order_by(t.policies.c.environment))
-        return [one for policy in policies if policy.asks for one in await self.applications(policy.environment)]
+    async def asking_environments(self) -> frozenset[str]:
+        """The Environments whose policies ask for anything: gates stand before them."""
+        return frozenset(one.environment for one in await self._all(Policy, select(t.policies)) if one.asks)
 
     async def save(self, state: Any) -> None:
         """Write an entity, or several in turn. Raises LostRace where another writer was faster."""

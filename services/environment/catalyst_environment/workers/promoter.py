@@ -49,17 +49,18 @@ class Promoter:
     async def round(self, lease: Lease) -> None:
         """Judge what is pending, put back what went past the gates, and take over what no gate guards."""
         async with self._work.reading() as tx:
-            pending, guarded = await tx.pending_promotions(), await tx.guarded_applications()
-            written = await tx.written_applications(since=tx.now)
+            pending, asking = await tx.pending_promotions(), await tx.asking_environments()
+            standing = await tx.standing_applications()
         for name in pending:
             await self._work.again(partial(self._advance, lease, name))
         if pending:
             self._engine.wake()
-        for one in guarded:
-            await self._compare(lease, one)
-        behind_gates = {one.name for one in guarded}
-        for one in written:
-            if one.name not in behind_gates and not one.busy and one.state not in (State.UNINSTALLING, State.DELETED):
+        for one in standing:
+            if one.busy or not one.pin.commit:
+                continue
+            if one.environment in asking:
+                await self._compare(lease, one)
+            elif one.state is not State.UNINSTALLING:
                 await self._adopting.look(lease, one)
 
     async def _advance(self, lease: Lease, key: tuple[str, str], tx: Store) -> None:
@@ -71,8 +72,6 @@ class Promoter:
 
     async def _compare(self, lease: Lease, one: Application) -> None:
         """A branch behind gates holds what came through them; what came past them is taken back by a commit."""
-        if one.busy or not one.pin.commit:
-            return
         head = await asyncio.to_thread(self._repositories.head, one.org, one.id, branch_of(one))
         if head is None or head.id == one.pin.commit:
             return
