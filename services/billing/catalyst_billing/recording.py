@@ -15,7 +15,7 @@ from catalyst.billing.v1 import events_pb2, resources_pb2, service_pb2
 from catalyst_mesh import Handled, Told, moment
 from catalyst_sdk import Refused
 
-from .domain import findings, metered, periods, quotas, usage
+from .domain import findings, last_bills, metered, periods, quotas, usage
 from .domain.accounts import AccountClosed
 from .domain.money import Money
 from .domain.periods import Span
@@ -110,8 +110,15 @@ class Recording:
                 before_hour = hours.get(empty.key, empty)
                 hours[empty.key] = usage.joined(before_hour, event, meters[event.meter].aggregation)
         await tx.add_usage(new, hours.values())
+        await self._await_bills(tx, payers, new)
         judged.answer.accepted_count += len(new)
         await self._tell_thresholds(tx, org, list(hours.values()))
+
+    async def _await_bills(self, tx: Store, payers: dict[str, Subscription], new: Sequence[Event]) -> None:
+        """Have late usage of what has ended billed: no renewal comes that would have it."""
+        for payer, s in payers.items():
+            late = [e.at for e in new if e.is_adjustment and e.is_rated and metered.payer_of(e.environment) == payer]
+            await tx.save_all(last_bills.awaited(s, late, self._books.usage_late, tx.now))
 
     async def _tell_thresholds(self, tx: Store, org: str, touched: Sequence[Hour]) -> None:
         account = await tx.account(org)

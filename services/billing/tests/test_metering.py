@@ -129,7 +129,7 @@ async def test_usage_is_on_the_invoice_and_late_usage_on_the_next_one(start: Sta
         assert (await billing.prove()).proved
 
 
-async def test_what_was_used_until_the_end_is_billed_a_day_later_and_a_sovereign_s_usage_by_its_own_plan(
+async def test_what_was_used_until_the_end_is_billed_a_day_later_what_came_late_too_and_a_sovereign_s_usage_by_its_own_plan(
     start: Start,
 ) -> None:
     async with start() as billing:
@@ -158,10 +158,15 @@ async def test_what_was_used_until_the_end_is_billed_a_day_later_and_a_sovereign
         assert (last.subscription, [(n.quantity, n.amount.minor) for n in last.lines]) == (own.name, [("125", 1250)])
         assert (await billing.balance()).available.minor == 1750
         await record(billing, measured("too late", "3", at=NOON + 2 * HOUR))  # of an hour that is billed
+        await record(billing, measured("too late as well", "2", at=NOON + 2 * HOUR))
+        billing.clock.advance(24 * HOUR)
+        one_more, _ = await eventually(lambda: billed(2), within=60, what="what came after the last bill is paid")
+        assert (one_more.subscription, [(n.quantity, n.amount.minor) for n in one_more.lines]) == (own.name, [("5", 50)])
+        await record(billing, measured("after it", "9", at=NOON + 4 * HOUR))
         billing.to_time(sovereign_s.period_end_time)
-        renewed, _ = await eventually(lambda: billed(2), within=60, what="the Sovereign's renewal is paid")
+        renewed, *_ = await eventually(lambda: billed(3), within=60, what="the Sovereign's renewal is paid")
         assert (renewed.subscription, renewed.total.minor) == (sovereign_s.name, 400)
-        assert await billing.booked() == {"promo_cost": 3000, "customer_credit": -1350, "revenue": -1650}
+        assert await billing.booked() == {"promo_cost": 3000, "customer_credit": -1300, "revenue": -1700}
         assert (await billing.prove()).proved
 
 

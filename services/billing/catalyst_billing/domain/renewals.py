@@ -67,6 +67,8 @@ class Dues:
     """The current one."""
     usage: tuple[InvoiceLine, ...] = ()
     """What was used in the current period, and late usage of earlier ones."""
+    last_bills: int = 0
+    """Of an ended one: how many bills of what was used until its end were made."""
     is_metered: bool = False
     """Whether usage of the current period, or of a part of it, costs something."""
     documents: tuple[Invoice, ...] = ()
@@ -253,18 +255,24 @@ def paid(d: Dues, met: Met, books: Books, now: datetime) -> Decision[Dues]:
         order=met.order, invoice=invoice.id,
     ) if goods else None  # fmt: skip
     booked = postings.invoice_paid(books, _fact(d, invoice, met, net, tax), now)
-    moved, facts = _moved(s, span, net, invoice, books, now) if s.is_live else (_settled(s, invoice, now), ())
+    moved, facts = _moved(s, span, net, invoice, books, now) if s.is_live else (_settled(d, invoice, now), ())
     kept = replace(
         d, subscription=moved, invoice=done, new_period=new, postings=(*d.postings, *([booked] if booked else []))
     )
     return Decision(kept, (invoices.Paid(done), *facts))
 
 
-def _settled(s: Subscription, invoice: Invoice, now: datetime) -> Subscription:
-    """An ended subscription whose last bill is paid or withdrawn; one that another document is about stays as it is."""
+def _settled(d: Dues, invoice: Invoice, now: datetime) -> Subscription:
+    """An ended subscription whose last bill is paid or withdrawn; one that another document is about stays as it is.
+
+    What came too late for that bill goes on one more, at once.
+    """
+    s = d.subscription
     if s.invoice != invoice.id:
         return s
-    return subscriptions.changed(s, now, invoice="", charge="", wake_at=None, next_try_at=None)
+    return subscriptions.changed(
+        s, now, invoice="", charge="", wake_at=now if d.usage else None, next_try_at=None
+    )  # fmt: skip - one call
 
 
 def _moved(
@@ -347,7 +355,7 @@ def forgiven(d: Dues, why: str, books: Books, now: datetime) -> Decision[Dues]:
     gone = invoices.void(invoice, why, now)
     told: tuple[object, ...] = (invoices.Voided(gone),)
     if not s.is_live or s.invoice != invoice.id:
-        return Decision(replace(d, invoice=gone, subscription=s if s.is_live else _settled(s, invoice, now)), told)
+        return Decision(replace(d, invoice=gone, subscription=s if s.is_live else _settled(d, invoice, now)), told)
     span = next_period(s, books)
     free = earnings.open_period(
         span, (), subscription=s.id, org=s.org, tax=s.price.zero(), books=books, sovereign=s.sovereign, invoice=gone.id

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain import metered, rating
 from ..domain.invoices import Invoice, InvoiceLine, LineKind
+from ..domain.last_bills import last_bill_id
 from ..domain.meters import BUILT_IN
 from ..domain.money import Money
 from ..domain.orders import Kind as OrderKind
@@ -36,7 +37,9 @@ class Store(DuesStore):
         dues = await super().lock_dues(org, id, books, invoice=invoice)
         cards = await self.cards()
         ran = metered.spans(dues.subscription, dues.period, cards)
-        return dues.used(await self._usage_lines(dues.subscription, ran, cards), is_metered=bool(ran))
+        billed = await self._last_bills(dues.subscription)
+        lines = await self._usage_lines(dues.subscription, ran, cards, billed)
+        return replace(dues.used(lines, is_metered=bool(ran)), last_bills=len(billed))
 
     async def lock_purchase(self, org: str, id: str) -> Purchase:
         """As before; of the subscription that the order began, whether usage under it costs something."""
@@ -48,10 +51,14 @@ class Store(DuesStore):
         return replace(p, is_metered=bool(metered.spans(s, current, await self.cards())))
 
     async def save(self, state: Any) -> None:
-        """As before; late usage on an invoice that goes with its subscription waits for the last bill."""
+        """As before; late usage on an invoice that goes with its subscription waits for the last bill.
+
+        That of a last bill which is forgiven is forgiven too.
+        """
         await super().save(state)
         gone = state.invoice if isinstance(state, Dues) else state.open_invoice if isinstance(state, Purchase) else None
-        if gone is not None and gone.voided_at(self.now) and state.subscription.last is not None:
+        ends = state.subscription if gone is not None and gone.voided_at(self.now) else None
+        if gone is not None and ends is not None and ends.last is not None and gone.id not in await self._last_bills(ends):
             e = t.usage_event
             await self.sql.execute(update(e).where(e.c.org == gone.org, e.c.invoice == gone.id).values(invoice=""))
 
@@ -188,27 +195,42 @@ class Store(DuesStore):
         return spent
 
     async def _usage_lines(
-        self, s: Subscription, ran: Sequence[Span], cards: Sequence[Card]
+        self, s: Subscription, ran: Sequence[Span], cards: Sequence[Card], billed: Sequence[str]
     ) -> tuple[InvoiceLine, ...]:
         """Lines for what was used while a metered plan ran, and for what came too late for an earlier period.
 
         Late usage is priced from where the period of the invoice ends: it counts as if it had been used last.
+
+        billed   last bills of an ended subscription, which have the period and what was late for it until then
         """
         if not ran:
             return ()
         currency = s.price.currency
         used = await self._quantities(s.org, s.sovereign, ran, cards, currency)
-        late = await self._late(s.org, s.sovereign, cards, currency)
+        late = await self._late(s, cards)
+        had = [*used, *(await self._late(s, cards, billed) if billed else ())]
         starts = {
-            meter: sum((u.quantity for u in used if u.meter == meter), Decimal(0)) for meter in {u.meter for u in late}
+            meter: sum((u.quantity for u in had if u.meter == meter), Decimal(0)) for meter in {u.meter for u in late}
         }
-        lines = _lines(used, rating.rate(used, currency), Span(ran[0].start, ran[-1].end))
+        lines = () if billed else _lines(used, rating.rate(used, currency), Span(ran[0].start, ran[-1].end))
         return (*lines, *_lines(late, rating.rate(late, currency, starts), None))
 
-    async def bill_late_usage(self, invoice: Invoice, payer: str) -> None:
+    async def _last_bills(self, s: Subscription) -> list[str]:
+        """Ids of the bills that an ended subscription had of what was used until its end."""
+        if s.last is None:
+            return []
+        i, found = t.invoice.c, list[str]()
+        query = select(i.id).where(i.org == s.org, i.subscription == s.id)
+        there = set((await self.sql.execute(query)).scalars())
+        while (id := last_bill_id(s.id, len(found))) in there:
+            found.append(id)
+        return found
+
+    async def bill_late_usage(self, invoice: Invoice, s: Subscription) -> None:
         """Note which invoice late usage is on. What arrives later is on the next one: the account is locked."""
         e = t.usage_event.c
-        open_ones = (e.org == invoice.org) & e.is_adjustment & (e.invoice == "") & _paid_by(e.environment, payer)
+        open_ones = (e.org == invoice.org) & e.is_adjustment & (e.invoice == "") & _paid_by(e.environment, s.sovereign)
+        open_ones = open_ones & (e.at < s.last.end) if s.last else open_ones
         await self.sql.execute(update(t.usage_event).where(open_ones).values(invoice=invoice.id))
 
     async def _save_dues(self, d: Dues) -> None:
@@ -218,7 +240,7 @@ class Store(DuesStore):
             and d.invoice.finalized_at == self.now
             and any(n.is_adjustment for n in d.invoice.lines)
         ):
-            await self.bill_late_usage(d.invoice, d.subscription.sovereign)
+            await self.bill_late_usage(d.invoice, d.subscription)
 
     async def _quantities(
         self, org: str, payer: str, spans: Sequence[Span], cards: Sequence[Card], currency: str
@@ -235,12 +257,14 @@ class Store(DuesStore):
             found += [Used(meter, card, Decimal(int(value)) / NANO) for meter, value in rows if value]
         return found
 
-    async def _late(self, org: str, payer: str, cards: Sequence[Card], currency: str) -> list[Used]:
+    async def _late(self, s: Subscription, cards: Sequence[Card], invoices: Sequence[str] = ("",)) -> list[Used]:
+        """Late usage that is on one of these invoices, on none by default; of an ended subscription until its end."""
         e = t.usage_event.c
         query = select(e.meter, e.at, e.value).where(
-            e.org == org, e.is_adjustment, e.invoice == "", e.is_rated, _paid_by(e.environment, payer)
+            e.org == s.org, e.is_adjustment, e.invoice.in_(invoices), e.is_rated, _paid_by(e.environment, s.sovereign)
         )
-        ours = [card for card in cards if card.currency == currency]
+        query = query.where(e.at < s.last.end) if s.last else query
+        ours = [card for card in cards if card.currency == s.price.currency]
         rows = await self.sql.execute(query.order_by(e.meter, e.at, e.source, e.id))
         dated = [(meter, rating.card_at(ours, at), value) for meter, at, value in rows]
         return [Used(meter, card, Decimal(int(value)) / NANO) for meter, card, value in dated if card]

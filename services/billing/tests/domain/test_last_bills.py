@@ -97,6 +97,26 @@ def test_nothing_used_is_no_bill() -> None:
     assert (d.events, d.state.invoice, d.state.subscription.wake_at) == ((), None, None)
 
 
+def test_what_comes_after_a_last_bill_goes_on_one_more_and_what_was_used_after_the_end_on_none() -> None:
+    d = last_bills.advance(replace(ended(used()), usage=()), HOUSE, CARD, NOON + 4 * DAY).state
+    came, before, after = NOON + 5 * DAY, NOON + 2 * DAY, NOON + 3 * DAY
+    s = last_bills.awaited(d.subscription, [after, before], DAY, came)
+    assert (s.wake_at, s.version) == (came + DAY, d.subscription.version + 1)
+    assert last_bills.awaited(s, [before], DAY, came) is s  # it is on its way
+    assert last_bills.awaited(d.subscription, [after], DAY, came) is d.subscription
+    live = subscription(plan="rated")
+    assert last_bills.awaited(live, [before], DAY, came) is live
+    first = last_bills.advance(ended(used()), HOUSE, NO_CARD, NOON + 4 * DAY).state
+    more = last_bills.advance(replace(d, subscription=s, last_bills=1).used(USED), HOUSE, NO_CARD, came + DAY).state
+    assert first.invoice is not None
+    assert more.invoice is not None
+    assert first.invoice.id != more.invoice.id
+    unpaid = first.subscription
+    assert last_bills.awaited(unpaid, [before], DAY, came) is unpaid  # one debt at a time
+    paid = renewals.forgiven(first.used(USED), "goodwill", BOOKS, came).state
+    assert paid.subscription.wake_at == came  # what waited behind the open one
+
+
 def test_what_was_used_is_billed_though_its_plan_was_left_and_nothing_else_is() -> None:
     s = subscription(plan="rated")
     period = open_period(s.period, [("m", omr("9"))], subscription="s-1", org="acme", tax=omr("0"), books=BOOKS)
