@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from catalyst_billing.domain import purchases
+from catalyst_billing.domain import settlements
 from catalyst_billing.domain.payments import Capture
 from catalyst_billing.emitted import EMITTED
 from catalyst_billing.store import Store, metadata
@@ -121,7 +121,7 @@ async def _settles(billing: Billing, order: str, *, lives: int) -> bool:
 
     async def step(tx: Store) -> None:
         p = await tx.lock_purchase(org, id)
-        decided = purchases.capture(p, Capture("fp_test", omr("5"), tx.now), BOOKS, tx.now)
+        decided = settlements.capture(p, Capture("fp_test", omr("5"), tx.now), BOOKS, tx.now)
         await tx.save(decided.state)
         tx.emit(*decided.events)
 

@@ -161,7 +161,10 @@ async def test_what_was_used_until_the_end_is_billed_a_day_later_what_came_late_
         await record(billing, measured("too late as well", "2", at=NOON + 2 * HOUR))
         billing.clock.advance(24 * HOUR)
         one_more, _ = await eventually(lambda: billed(2), within=60, what="what came after the last bill is paid")
-        assert (one_more.subscription, [(n.quantity, n.amount.minor) for n in one_more.lines]) == (own.name, [("5", 50)])
+        assert (one_more.subscription, [(n.quantity, n.amount.minor) for n in one_more.lines]) == (
+            own.name,
+            [("5", 50)],
+        )
         await record(billing, measured("after it", "9", at=NOON + 4 * HOUR))
         billing.to_time(sovereign_s.period_end_time)
         renewed, *_ = await eventually(lambda: billed(3), within=60, what="the Sovereign's renewal is paid")

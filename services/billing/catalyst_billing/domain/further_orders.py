@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from catalyst_sdk import Decision
 
-from . import changes, credit, invoices, orders, payments, postings, purchases
+from . import changes, credit, invoices, orders, payments, postings, settlements
 from .accounts import BillingAccount
 from .changes import Prorated
 from .credit import Grant, Purpose, Source, Wallet
@@ -187,7 +187,7 @@ def _submit(c: Counter, order: Order, wish: Wish, books: Books, now: datetime) -
         )  # fmt: skip
     p = _purchase(c, order, wallet)
     if not order.due:
-        settled = purchases.settle(p, books, now)
+        settled = settlements.settle(p, books, now)
         return Decision(settled.state, (orders.Created(order), *settled.events))
     awaiting = orders.passed(order, Command.AWAIT_PAYMENT)
     page = payments.wanted(order.id, order.org, order.provider, order.due, expires_at=order.deadline, now=now)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from catalyst_sdk import Decision
 
-from . import credit, orders, payments, postings, purchases, quotes, uses
+from . import credit, orders, payments, postings, quotes, settlements, uses
 from .accounts import BillingAccount, CurrencyMismatch
 from .credit import Wallet
 from .ledger import Txn
@@ -68,7 +68,7 @@ def submit(desk: Desk, cmd: Submit, books: Books, sign: Sign, now: datetime) -> 
     if order.due:
         return _await_payment(p, submitted, reserved.events, now)
     created = orders.Created(submitted)
-    settled = purchases.settle(replace(p, order=submitted), books, now)
+    settled = settlements.settle(replace(p, order=submitted), books, now)
     return Decision(settled.state, (created, *reserved.events, *settled.events))
 
 

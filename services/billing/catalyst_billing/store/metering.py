@@ -58,7 +58,12 @@ class Store(DuesStore):
         await super().save(state)
         gone = state.invoice if isinstance(state, Dues) else state.open_invoice if isinstance(state, Purchase) else None
         ends = state.subscription if gone is not None and gone.voided_at(self.now) else None
-        if gone is not None and ends is not None and ends.last is not None and gone.id not in await self._last_bills(ends):
+        if (
+            gone is not None
+            and ends is not None
+            and ends.last is not None
+            and gone.id not in await self._last_bills(ends)
+        ):
             e = t.usage_event
             await self.sql.execute(update(e).where(e.c.org == gone.org, e.c.invoice == gone.id).values(invoice=""))
 

@@ -9,7 +9,7 @@ from catalyst_sdk import Decision
 from catalyst_sdk.payment import CheckoutState as ProviderState
 from catalyst_sdk.payment import CheckoutStatus, PaymentState, ProviderPayment, SavedMethod
 
-from ..domain import findings, payments, purchases
+from ..domain import findings, payments, purchases, settlements
 from ..domain.money import CurrencyUnsupported, Money
 from ..domain.orders import Command, Order
 from ..domain.payments import Capture, Checkout, CheckoutState
@@ -79,7 +79,7 @@ class Applying:
             account = f"billingAccounts/{p.order.org}"
             found = findings.alarm("FOREIGN_CURRENCY", p.order.name, text, account=account, now=now)
             return Decision(replace(p, findings=(*p.findings, found)))
-        return purchases.capture(p, Capture(payment.ref, amount, payment.at), self._books, now)
+        return settlements.capture(p, Capture(payment.ref, amount, payment.at), self._books, now)
 
     def _asked(self, p: Purchase, before: CheckoutState, asked_at: datetime, now: datetime) -> Purchase:
         """The purchase with its checkout put down for the next question, or closed where none is needed.

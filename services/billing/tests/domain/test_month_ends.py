@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from catalyst_billing.domain import earnings, endings, further_orders, orders, periods, purchases
+from catalyst_billing.domain import earnings, endings, further_orders, orders, periods, settlements
 from catalyst_billing.domain.accounts import BillingAccount
 from catalyst_billing.domain.changes import PeriodOver
 from catalyst_billing.domain.credit import Wallet
@@ -84,7 +84,7 @@ class Life:
         ordered = self.order(price, now, immediate=immediate)
         if ordered.order.is_open:
             got = Capture(f"pay-{self.count}", ordered.order.due, now)
-            ordered = purchases.capture(ordered, got, self.house.books, now).state
+            ordered = settlements.capture(ordered, got, self.house.books, now).state
         self._book(ordered.postings)
         self.wallet = ordered.wallet
         self.subscription = ordered.subscription or self.subscription
@@ -133,7 +133,7 @@ def test_in_a_period_that_is_over_nothing_changes_any_more_though_its_renewal_ha
     life = Life("OMR", "UTC", start, 9000, 500, 1)
     ordered = life.order(12_000, life.end - timedelta(minutes=29), immediate=True)
     captured = Capture("pay-1", ordered.order.due, life.end + late)
-    got = purchases.capture(ordered, captured, life.house.books, life.end + late).state
+    got = settlements.capture(ordered, captured, life.house.books, life.end + late).state
     assert (got.order.state, got.postings) == (orders.State.EXPIRED, ())
     assert [refund.to_card for refund in got.refunds] == [ordered.order.due]
     with pytest.raises(PeriodOver):

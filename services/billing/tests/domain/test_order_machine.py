@@ -10,7 +10,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from catalyst_billing.domain import fulfilment, orders, postings, purchases, refunds, submissions, subscriptions, uses
+from catalyst_billing.domain import (
+    fulfilment,
+    orders,
+    postings,
+    purchases,
+    refunds,
+    settlements,
+    submissions,
+    subscriptions,
+    uses,
+)
 from catalyst_billing.domain.credit import HoldState, Wallet
 from catalyst_billing.domain.ledger import Txn, unbalanced
 from catalyst_billing.domain.money import Money, total
@@ -214,7 +224,7 @@ class Orders(RuleBasedStateMachine):
             return
         ref = p.payments[0].ref if again and p.payments else self.new("pay")
         got = Capture(ref, Money(p.order.due.minor + more, "OMR"), self.now)
-        decided = purchases.capture(p, got, BOOKS, self.now)
+        decided = settlements.capture(p, got, BOOKS, self.now)
         if any(payment.ref == ref for payment in p.payments):
             assert (decided.state, decided.events) == (p, ()), "once"
         self.captured.setdefault(p.order.id, {}).setdefault(ref, got.amount)

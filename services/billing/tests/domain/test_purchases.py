@@ -11,6 +11,7 @@ from catalyst_billing.domain import (
     payments,
     purchases,
     refunds,
+    settlements,
     submissions,
     subscriptions,
     uses,
@@ -57,7 +58,7 @@ def captured(amount: str = "9", ref: str = "pay-1", currency: str = "OMR") -> Ca
 
 
 def paid_by_card(selection: Selection | None = None) -> Purchase:
-    return purchases.capture(submit(selection).state, captured(), BOOKS, NOON).state
+    return settlements.capture(submit(selection).state, captured(), BOOKS, NOON).state
 
 
 def facts(decision: Decision[Purchase]) -> list[str]:
@@ -74,12 +75,12 @@ def test_an_order_by_card_waits_for_its_payment() -> None:
 
 
 def test_a_plan_by_card_is_booked_once_and_told_once() -> None:
-    decided = purchases.capture(submit().state, captured(), BOOKS, NOON)
+    decided = settlements.capture(submit().state, captured(), BOOKS, NOON)
     p = decided.state
     assert booked(p.postings) == {"psp_clearing": 9000, "deferred_revenue": -9000}
     assert (p.order.state, p.order.paid_by_card) == (OrderState.PAID, omr("9"))
     assert facts(decided) == ["orders.Received", "orders.Paid", "subscriptions.Activated"]
-    again = purchases.capture(p, captured(), BOOKS, NOON)
+    again = settlements.capture(p, captured(), BOOKS, NOON)
     assert (again.state, again.events) == (p, ())
 
 
@@ -97,7 +98,7 @@ def test_an_order_that_credit_covers_is_settled_at_once_without_a_provider() -> 
 def test_credit_and_card_settle_together() -> None:
     waiting = submit(Selection("m", ("priority-support",)), credit=wallet(grant("a", "4"))).state
     assert (waiting.order.due, waiting.wallet.available(NOON), waiting.wallet.held) == (omr("10"), omr("0"), omr("4"))
-    p = purchases.capture(waiting, captured("10"), BOOKS, NOON).state
+    p = settlements.capture(waiting, captured("10"), BOOKS, NOON).state
     assert booked(p.postings) == {"customer_credit": 4000, "psp_clearing": 10000, "deferred_revenue": -14000}
     assert p.wallet.held == omr("0")
 
@@ -186,7 +187,7 @@ def test_a_paid_order_cannot_be_cancelled() -> None:
 
 @pytest.mark.parametrize(("amount", "currency"), [("8.999", "OMR"), ("9.001", "OMR"), ("9", "KWD")])
 def test_a_capture_of_another_amount_settles_nothing_and_goes_back(amount: str, currency: str) -> None:
-    p = purchases.capture(submit().state, captured(amount, currency=currency), BOOKS, NOON).state
+    p = settlements.capture(submit().state, captured(amount, currency=currency), BOOKS, NOON).state
     assert (p.order.state, p.order.failure_reason, p.postings) == (OrderState.FAILED, "AMOUNT_MISMATCH", ())
     assert [(f.reason, f.severity.value) for f in p.findings] == [("AMOUNT_MISMATCH", "critical")]
     assert [(r.to_card, r.payment, r.state) for r in p.refunds] == [
@@ -196,14 +197,14 @@ def test_a_capture_of_another_amount_settles_nothing_and_goes_back(amount: str, 
 
 
 def test_a_second_capture_goes_back() -> None:
-    p = purchases.capture(paid_by_card(), captured(ref="pay-2"), BOOKS, NOON).state
+    p = settlements.capture(paid_by_card(), captured(ref="pay-2"), BOOKS, NOON).state
     assert (p.order.state, [f.reason for f in p.findings]) == (OrderState.PAID, ["PAID_TWICE"])
     assert [(r.payment, r.to_card) for r in p.refunds] == [("pay-2", omr("9"))]
 
 
 def test_a_capture_after_a_refund_goes_back() -> None:
     refunded = purchases.refund(paid_by_card(), "broken", BOOKS, NOON).state
-    p = purchases.capture(refunded, captured(ref="pay-2"), BOOKS, NOON).state
+    p = settlements.capture(refunded, captured(ref="pay-2"), BOOKS, NOON).state
     assert [f.reason for f in p.findings] == ["PAID_TOO_LATE"]
 
 
@@ -211,7 +212,7 @@ def test_a_capture_after_a_refund_goes_back() -> None:
 def test_a_late_capture_settles_if_everything_can_be_had_again(command: Command) -> None:
     waiting = submit(credit=wallet(grant("a", "4")), v=voucher(amount="1")).state
     ended = purchases.release(waiting, command, "", NOON + HALF_HOUR).state
-    decided = purchases.capture(ended, captured("4"), BOOKS, LATE)
+    decided = settlements.capture(ended, captured("4"), BOOKS, LATE)
     p = decided.state
     assert (p.order.state, p.refunds) == (OrderState.PAID, ())
     assert booked(p.postings) == {
@@ -222,7 +223,7 @@ def test_a_late_capture_settles_if_everything_can_be_had_again(command: Command)
 
 def test_a_capture_just_past_the_deadline_settles_before_any_sweeper() -> None:
     waiting = submit(Selection("m", ("priority-support",)), credit=wallet(grant("a", "4"))).state
-    p = purchases.capture(waiting, captured("10"), BOOKS, LATE).state
+    p = settlements.capture(waiting, captured("10"), BOOKS, LATE).state
     assert p.order.state is OrderState.PAID
     hold = p.wallet.hold_of("o-1")
     assert hold is not None
@@ -232,7 +233,7 @@ def test_a_capture_just_past_the_deadline_settles_before_any_sweeper() -> None:
 def test_a_late_capture_goes_back_when_the_credit_is_gone() -> None:
     waiting = submit(Selection("m", ("priority-support",)), credit=wallet(grant("a", "4"))).state
     spent = replace(waiting, wallet=replace(waiting.wallet.lapse(LATE), grants=()))
-    decided = purchases.capture(spent, captured("10"), BOOKS, LATE)
+    decided = settlements.capture(spent, captured("10"), BOOKS, LATE)
     p = decided.state
     assert (p.order.state, p.postings) == (OrderState.EXPIRED, ())
     assert [(r.to_card, r.why) for r in p.refunds] == [(omr("10"), "unsettled")]
@@ -242,19 +243,19 @@ def test_a_late_capture_goes_back_when_the_credit_is_gone() -> None:
 
 def test_a_late_capture_goes_back_when_the_sovereign_is_taken() -> None:
     ended = purchases.release(submit(Selection("m", sovereign=HOME)).state, Command.EXPIRE, "", LATE).state
-    p = purchases.capture(replace(ended, rivals=Rivals(sovereign_taken=True)), captured(), BOOKS, LATE).state
+    p = settlements.capture(replace(ended, rivals=Rivals(sovereign_taken=True)), captured(), BOOKS, LATE).state
     assert (p.order.state, len(p.refunds)) == (OrderState.EXPIRED, 1)
 
 
 def test_a_late_capture_of_another_amount_goes_back() -> None:
     ended = purchases.release(submit().state, Command.CANCEL, "", NOON).state
-    p = purchases.capture(ended, captured("8"), BOOKS, LATE).state
+    p = settlements.capture(ended, captured("8"), BOOKS, LATE).state
     assert (p.order.state, [f.reason for f in p.findings]) == (OrderState.CANCELLED, ["AMOUNT_MISMATCH"])
 
 
 def test_a_capture_in_time_settles_whatever_came_to_stand_beside_it() -> None:
     waiting = replace(submit(Selection("m", sovereign=HOME)).state, rivals=Rivals(scope_taken=True))
-    assert purchases.capture(waiting, captured(), BOOKS, NOON).state.order.state is OrderState.PAID
+    assert settlements.capture(waiting, captured(), BOOKS, NOON).state.order.state is OrderState.PAID
 
 
 def test_credit_of_a_hold_that_lapsed_is_free_for_the_next_order() -> None:
@@ -267,7 +268,7 @@ def test_credit_of_a_hold_that_lapsed_is_free_for_the_next_order() -> None:
 
 def test_a_refund_goes_back_to_where_the_money_came_from() -> None:
     waiting = submit(Selection("m", ("priority-support",)), credit=wallet(grant("a", "4"))).state
-    paid = replace(purchases.capture(waiting, captured("10"), BOOKS, NOON).state, postings=())
+    paid = replace(settlements.capture(waiting, captured("10"), BOOKS, NOON).state, postings=())
     decided = purchases.refund(paid, "run failed", BOOKS, NOON)
     p = decided.state
     assert booked(p.postings) == {"customer_credit": -4000, "psp_clearing": -10000, "deferred_revenue": 14000}

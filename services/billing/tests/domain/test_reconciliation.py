@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
-from catalyst_billing.domain import disputes, documents, fulfilment, purchases, refunds, submissions
+from catalyst_billing.domain import disputes, documents, fulfilment, purchases, refunds, settlements, submissions
 from catalyst_billing.domain.credit import Wallet
 from catalyst_billing.domain.disputes import Dispute, Told
 from catalyst_billing.domain.invoices import Kind as PaperKind
@@ -87,7 +87,7 @@ class Lives(RuleBasedStateMachine):
         amount = replace(p.order.due, minor=max(1, p.order.due.minor + off))
         fresh = ref not in self.captured
         self.captured.setdefault(ref, amount.minor)
-        decided = purchases.capture(
+        decided = settlements.capture(
             p, Capture(ref, replace(amount, minor=self.captured[ref]), self.now), BOOKS, self.now
         )
         assert fresh or decided.state is p, "a payment has one effect"
