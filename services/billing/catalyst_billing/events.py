@@ -67,13 +67,18 @@ async def on_installed(tx: Store, message: environment.ApplicationInstalled, tol
 async def on_application_failed(
     books: Books, step: Step, failing: Failing, tx: Store, message: environment.ApplicationFailed, told: Told
 ) -> Facts:
-    """An Application failed: so has what the oldest order waits for."""
+    """An Application failed: so has what the oldest order waits for. Where that is the end of it, the order is named."""
 
     def decide(p: Purchase) -> Decision[Purchase]:
-        return fulfilment.not_installed(
-            p, message.application, message.blueprint, message.error, failing, books, _step(p, step), tx.now
-        )
+        return fulfilment.not_installed(p, message.application, message.blueprint, message.error, tx.now)
 
+    def give_back(p: Purchase) -> Decision[Purchase]:
+        return fulfilment.never_stood(
+            p, message.application, message.blueprint, failing, books, _step(p, step), tx.now
+        )  # fmt: skip - one call
+
+    if message.final:
+        return await _decide(tx, message, give_back, who=message.application)
     return await _first_that_waits(tx, message, decide)
 
 
@@ -112,7 +117,7 @@ def _step(p: Purchase, step: Step) -> int:
     return step(p.order.provider, p.order.total.currency)
 
 
-async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]]) -> Facts:
+async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision[Purchase]], *, who: str = "") -> Facts:
     if not message.order:
         return ()
     name = ORDER.fullmatch(message.order)
@@ -121,7 +126,7 @@ async def _decide(tx: Store, message: Any, decide: Callable[[Purchase], Decision
     try:
         purchase = await tx.lock_purchase(name[1], name[2])
     except OrderNotFound:
-        text = f"{message.sovereign} names an order that is not known here"
+        text = f"{who or message.sovereign} names an order that is not known here"
         await tx.open_finding(findings.warn("ORDER_UNKNOWN", message.order, text, account="", now=tx.now))
         return ()
     decided = decide(purchase)

@@ -93,9 +93,10 @@ class BillingSettings(DaemonSettings):
     credit_for_unused_time: bool = True
     """Whether a subscription that is ended at once gives the unused time back as credit."""
 
-    failed_application: Failing = Failing.FINDING
-    """What becomes of a paid order of which an Application could not be installed before any of them stood: `finding` (a person
-    decides), `refund` (all goes back to where it came from, and the subscription ends) or `credit` (it becomes credit)."""
+    failed_application: Failing = Failing.REFUND
+    """What becomes of a paid order of which an Application failed for good (it was taken away after it had failed) before any of
+    them stood: `refund` (all goes back to where it came from, and the subscription ends), `credit` (it becomes credit) or
+    `finding` (a person decides). While it may be tried again nothing does."""
     usage_late_window_hours: float = Field(24, gt=0)
     """How late a measurement still joins its hour, in hours."""
     usage_adjustment_window_days: int = Field(35, ge=1)

@@ -256,19 +256,25 @@ async def test_apps_that_stand_fulfil_the_oldest_order_that_waits_for_them_and_o
         await client.close()
 
 
-@pytest.mark.parametrize(("policy", "to_card", "credit"), [("refund", [9000], 0), ("credit", [], 9000)])
-async def test_by_the_sovereign_s_policy_an_order_whose_app_fails_goes_back_once(
-    start: Start, clean_nats: NatsServer, policy: str, to_card: list[int], credit: int
+@pytest.mark.parametrize(("policy", "to_card", "credit"), [({}, [9000], 0), ("credit", [], 9000)])
+async def test_an_order_whose_app_failed_for_good_goes_back_once_by_the_sovereign_s_policy(
+    start: Start, clean_nats: NatsServer, policy: Any, to_card: list[int], credit: int
 ) -> None:
-    async with start(nats_url=clean_nats.url, failed_application=policy) as billing:
+    """By default to where it came from."""
+    async with start(nats_url=clean_nats.url, **({"failed_application": policy} if policy else {})) as billing:
         order = await billing.reached(await billing.order(apps=["chat"]), "PAID")
         client = await nats_client.connect(clean_nats.url)
         await billing.daemon.daemon.bus.ensure_stream("environment")
-        for number in range(2):
-            await tell_of_application(client, number, environment.ApplicationFailed, "acme", "chat", error="write")
-        await client.close()
+        tell = partial(tell_of_application, client, kind=environment.ApplicationFailed, org="acme", blueprint="chat")
+        await tell(0, error="write")
+        await tell(1, error="removed", final=True, order=f"{order.name}-of-another")
         await handled(billing, 2)
-        assert await billing.findings() == ["APPLICATION_FAILED"]
+        assert state_of(await billing.get(order)) == "PAID"
+        for number in (2, 3):
+            await tell(number, error="removed", final=True, order=order.name)
+        await client.close()
+        await handled(billing, 4)
+        assert sorted(await billing.findings()) == ["APPLICATION_FAILED", "ORDER_UNKNOWN"]
         assert state_of(await billing.get(order)) == "REFUNDED"
         await billing.became("CANCELLED")
         assert (await billing.balance()).available.minor == credit

@@ -149,6 +149,8 @@ def _application_failed(f: applications.Failed) -> pb.ApplicationFailed:
         error=a.reason,
         operation=name_of(a.run),
         blueprint=a.blueprint,
+        order=a.order,
+        final=f.is_final,
     )
 
 

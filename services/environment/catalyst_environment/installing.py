@@ -22,16 +22,22 @@ class Installing:
 
     async def begin(
         self, tx: Store, held: Environment, parts: Sequence[Wanted], choices: Mapping[str, str], *, by: str,
-        validate_only: bool = False,
+        order: str = "", validate_only: bool = False,
     ) -> tuple[tuple[Application, ...], tuple[object, ...]]:  # fmt: skip
-        """The Applications, the one that was asked for last, and what is to be told of them. Raises ApplicationExists."""
+        """The Applications, the one that was asked for last, and what is to be told of them. Raises ApplicationExists.
+
+        order   the paid order for which that one is made; empty: none
+        """
         run = new_id(self._clock.now())
         made: list[Application] = []
         facts: list[object] = []
         for one in parts:
             known = await tx.find(Application, held.id, one.id, lock=True)
             chosen = choices if one is parts[-1] else {}
-            decided = applications.install(known, one, held.id, held.org, chosen, uid=str(uuid4()), run=run, now=tx.now)
+            decided = applications.install(
+                known, one, held.id, held.org, chosen, uid=str(uuid4()), run=run, now=tx.now,
+                order=order if one is parts[-1] else "",
+            )  # fmt: skip
             made.append(decided.state)
             facts += decided.events
         if not validate_only:

@@ -50,6 +50,13 @@ async def installed(shop: Shop) -> list[str]:
     return [one.name.rpartition("/")[2] for one in listed.applications]
 
 
+async def orders_of(shop: Shop) -> dict[str, str]:
+    """The order that each Application was made for."""
+    daemon: Any = shop.house.daemon.daemon
+    async with daemon.work.reading() as tx:
+        return {one.id: one.order for one in await tx.applications(ENV.removeprefix("environments/"))}
+
+
 @pytest.mark.either_database
 async def test_a_paid_order_installs_its_apps_once_though_it_is_told_three_times(shop: Shop) -> None:
     store: Any = shop.catalog.admin(catalog_stubs.StorefrontServiceStub)
@@ -59,6 +66,7 @@ async def test_a_paid_order_installs_its_apps_once_though_it_is_told_three_times
         await paid(shop.house, "journal")
     await said(shop.house, 1)
     before = await installed(shop)
+    assert await orders_of(shop) == {"journal": ORDER, "journal-database": ""}
     assert before == ["journal", "journal-database"]
     await shop.settled(await shop.get("journal"))
     assert (await shop.house.told()).count("application.requested") == len(before)

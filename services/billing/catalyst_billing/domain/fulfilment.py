@@ -23,7 +23,7 @@ from .refunds import Wish
 
 
 class Failing(StrEnum):
-    """What becomes of an order of which an Application failed before any of them stood: the policy of the Sovereign."""
+    """What becomes of an order of which an Application failed for good before any of them stood: the Sovereign's policy."""
 
     FINDING = "finding"
     """A person decides."""
@@ -68,24 +68,26 @@ def installed(p: Purchase, blueprint: str, now: datetime) -> Decision[Purchase]:
     )
 
 
-def not_installed(
-    p: Purchase, application: str, blueprint: str, why: str, policy: Failing, books: Books, step: int, now: datetime
+def not_installed(p: Purchase, application: str, blueprint: str, why: str, now: datetime) -> Decision[Purchase]:
+    """An Application of what the order names failed, and may be tried again: people see to it."""
+    if not _awaits(p.order, blueprint):
+        return Decision(p)
+    return Decision(_failed(p, f"{application} could not be installed: {why} failed; retry it, or take it away", now))
+
+
+def never_stood(
+    p: Purchase, application: str, blueprint: str, policy: Failing, books: Books, step: int, now: datetime
 ) -> Decision[Purchase]:
-    """An Application of what the order names failed. Where one of its others stands already, whether it is tried again or
-    given back is for people to say: the plan that was bought with it serves that one.
+    """An Application of what the order names failed for good: it is gone and never stood. Where one of its others stands,
+    whether the order is given back is for people to say: the plan that was bought with it serves that one.
 
     step   of the provider in minor units, as in `refunds.give_back`
     """
     if not _awaits(p.order, blueprint):
         return Decision(p)
-    goes_back = policy is not Failing.FINDING and not p.order.installed
-    left = "the order goes back" if goes_back else "retry it, or refund the order"
-    text = f"{application} could not be installed: {why} failed; {left}"
-    account = f"billingAccounts/{p.order.org}"
-    found = findings.alarm("APPLICATION_FAILED", p.order.name, text, account=account, now=now)
-    told = replace(p, findings=(*p.findings, found))
-    if not goes_back:
-        return Decision(told)
+    if policy is Failing.FINDING or p.order.installed:
+        return Decision(_failed(p, f"{application} is gone and never stood; refund the order", now))
+    told = _failed(p, f"{application} is gone and never stood; the order goes back", now)
     return _back(told, "application failed", books, step, now, to_credit=policy is Failing.CREDIT)
 
 
@@ -122,6 +124,12 @@ def destroyed(p: Purchase, sovereign: str, books: Books, step: int, now: datetim
         return Decision(p)
     freed = replace(p, order=orders.changed(p.order, now, claims_sovereign=False))
     return purchases.end_subscription(freed, "destroyed", books, now)
+
+
+def _failed(p: Purchase, text: str, now: datetime) -> Purchase:
+    account = f"billingAccounts/{p.order.org}"
+    found = findings.alarm("APPLICATION_FAILED", p.order.name, text, account=account, now=now)
+    return replace(p, findings=(*p.findings, found))
 
 
 def _awaits(order: Order, blueprint: str) -> bool:

@@ -458,14 +458,18 @@ def test_an_order_of_apps_is_fulfilled_once_all_of_them_stand() -> None:
 
 
 @pytest.mark.parametrize("policy", Failing)
-def test_a_failed_app_is_given_back_by_policy_only_while_no_other_of_the_order_stands(policy: Failing) -> None:
+def test_an_app_that_failed_for_good_is_given_back_by_policy_only_while_no_other_of_the_order_stands(
+    policy: Failing,
+) -> None:
     chat, mail = "blueprints/bp-chat", "blueprints/bp-mail"
     p = paid_by_card()
     p = replace(p, order=replace(p.order, blueprints=(chat, mail)))
 
     def failed(before: Purchase) -> Purchase:
-        return fulfilment.not_installed(before, "chat", chat, "write", policy, BOOKS, 1, NOON).state
+        return fulfilment.never_stood(before, "chat", chat, policy, BOOKS, 1, NOON).state
 
+    again = fulfilment.not_installed(p, "chat", chat, "write", NOON).state  # may be tried again
+    assert (again.order, [f.reason for f in again.findings]) == (p.order, ["APPLICATION_FAILED"])
     one_stands, after = fulfilment.installed(p, mail, NOON).state, failed(p)
     assert failed(one_stands).order is one_stands.order
     assert [f.reason for f in failed(one_stands).findings] == ["APPLICATION_FAILED"]

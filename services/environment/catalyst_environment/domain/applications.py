@@ -126,6 +126,8 @@ class Application:
     """Application that meets each need, by its alias."""
     was_active: bool = False
     """Whether this life of it has ever been."""
+    order: str = ""
+    """The paid order that it was made for, `billingAccounts/{org}/orders/{id}`; empty: none."""
     sights: tuple[Sight, ...] = ()
     """How it stands on each cluster that was, or is about to be, given its files."""
 
@@ -179,6 +181,8 @@ class Installed:
 @dataclass(frozen=True, slots=True)
 class Failed:
     application: Application
+    is_final: bool = False
+    """Whether it was taken away after it had failed, and never stood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +197,9 @@ class Removed:
 
 def install(
     known: Application | None, wanted: Wanted, environment: str, org: str, choices: Mapping[str, str], *, uid: str,
-    run: str, now: datetime,
+    run: str, now: datetime, order: str = "",
 ) -> Decision[Application]:  # fmt: skip
-    """Begin one. Raises ApplicationExists."""
+    """Begin one, with `order` for a paid order. Raises ApplicationExists."""
     if known is not None and known.state is not State.DELETED:
         raise ApplicationExists(environment=f"environments/{environment}", application=wanted.id)
     made = Application(
@@ -216,6 +220,7 @@ def install(
         created_at=now,
         updated_at=now,
         version=known.version + 1 if known else 1,
+        order=order,
     )
     return Decision(made, (Requested(made),))
 
@@ -372,11 +377,16 @@ def uninstall(held: Application, run: str, now: datetime) -> Decision[Applicatio
 
 
 def remove(held: Application, now: datetime) -> Decision[Application]:
-    """It is gone."""
+    """It is gone. One that had failed and never stood has failed for good: whoever paid for it is to know."""
     if held.state is State.DELETED:
         return Decision(held)
+    had_failed = State.FAILED in (held.state, held.kept.state if held.kept else None)
+    facts: tuple[object, ...] = ()
+    if held.order and had_failed and not held.was_active:
+        held = moved(held, now, reason=held.reason or "removed")
+        facts = (Failed(held, is_final=True),)
     after = moved(held, now, state=State.DELETED, busy=False, active_since=None, kept=None, sights=())
-    return Decision(after, (Removed(after),))
+    return Decision(after, (*facts, Removed(after)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Fitter:
             return False  # it has changed since it was planned for
         application = there
         if application is None:
-            made, facts = await self._installing.begin(tx, fresh, parts, {}, by=f"order:{one.order}")
+            made, facts = await self._installing.begin(tx, fresh, parts, {}, by=f"order:{one.order}", order=one.order)
             tx.emit(*facts)
             application = made[-1]
         await tx.save(ordered.begun(held, application.name, tx.now))

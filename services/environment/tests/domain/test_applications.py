@@ -1,5 +1,6 @@
 """Applications, decided without a server: who goes with whom, what stands in Git, when something counts as installed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,6 +60,24 @@ def test_one_operation_at_a_time_and_the_pin_before_is_kept() -> None:
     assert moved.pin.release == "2.0.0"
     back = applications.roll_back(moved, "run-3", NOON).state
     assert (back.pin.release, back.previous and back.previous.release) == ("1.0.0", "2.0.0")
+
+
+def test_what_was_made_for_an_order_and_goes_after_it_failed_has_failed_for_good_unless_it_ever_stood() -> None:
+    def told(one: Application) -> list[tuple[str, bool]]:
+        gone = applications.remove(applications.uninstall(one, "run-2", NOON).state, NOON)
+        assert [f.application.version for f in gone.events] == sorted({f.application.version for f in gone.events})
+        return [(type(fact).__name__, getattr(fact, "is_final", False)) for fact in gone.events]
+
+    ordered = replace(made("blog"), order="billingAccounts/acme/orders/o-1")
+    failed = applications.fail(ordered, "write", NOON)
+    assert [fact.is_final for fact in failed.events] == [False]
+    final, plain = [("Failed", True), ("Removed", False)], [("Removed", False)]
+    assert told(failed.state) == final
+    assert told(replace(failed.state, order="")) == plain
+    assert told(written(ordered)) == plain  # nobody had waited for it to fail
+    assert told(replace(failed.state, was_active=True)) == plain
+    again = applications.remove(failed.state, NOON)  # its run is taken back
+    assert [type(fact).__name__ for fact in again.events] == ["Failed", "Removed"]
 
 
 def test_what_is_taken_back_stands_as_before() -> None:

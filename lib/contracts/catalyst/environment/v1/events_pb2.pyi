@@ -774,6 +774,8 @@ class ApplicationFailed(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     BLUEPRINT_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """Application, `environments/{env}/applications/{app}`."""
     version: _builtins.int
@@ -788,6 +790,10 @@ class ApplicationFailed(_message.Message):
     """Operation, `operations/environment-run-…`."""
     blueprint: _builtins.str
     """Blueprint, as in the catalog."""
+    order: _builtins.str
+    """Paid order that it was made for, `billingAccounts/{org}/orders/{id}`; empty: for none."""
+    final: _builtins.bool
+    """Whether that is the end of it: it was taken away after it had failed, and never stood. Else it may be tried again."""
     def __init__(
         self,
         *,
@@ -798,10 +804,12 @@ class ApplicationFailed(_message.Message):
         error: _builtins.str = ...,
         operation: _builtins.str = ...,
         blueprint: _builtins.str = ...,
+        order: _builtins.str = ...,
+        final: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "environment", b"environment", "error", b"error", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "environment", b"environment", "error", b"error", "final", b"final", "operation", b"operation", "order", b"order", "organization", b"organization", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
