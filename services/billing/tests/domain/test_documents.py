@@ -3,7 +3,17 @@
 from collections import Counter
 from dataclasses import replace
 
-from catalyst_billing.domain import documents, earnings, franchise, invoices, pricing, purchases, refunds, settlements
+from catalyst_billing.domain import (
+    documents,
+    earnings,
+    franchise,
+    invoices,
+    payments,
+    pricing,
+    purchases,
+    refunds,
+    settlements,
+)
 from catalyst_billing.domain.accounts import NOBODY, Addressee, Contact, TaxProfile
 from catalyst_billing.domain.franchise import Booked, LineKind, StatementLine
 from catalyst_billing.domain.invoices import Invoice, Kind, Series
@@ -142,7 +152,7 @@ def test_a_document_keeps_the_addressee_of_its_own_time_under_its_seal() -> None
 
 def test_a_part_of_an_order_paid_by_voucher_gives_the_voucher_back_in_the_statement() -> None:
     waiting = submit(Selection("l"), v=voucher(amount="10")).state
-    captured = settlements.capture(waiting, purchases.Capture("pay-1", omr("6"), NOON), BOOKS, NOON).state
+    captured = settlements.capture(waiting, payments.Capture("pay-1", omr("6"), NOON), BOOKS, NOON).state
     billed = documents.numbered(captured.papers[0], SERIES, NOON)[1]
     assert captured.paid_txn is not None
     half = give_back(replace(captured, invoice=billed, postings=(), papers=()), omr("8"))
