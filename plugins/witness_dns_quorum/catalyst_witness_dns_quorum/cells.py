@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 import time
+from functools import lru_cache
 
 import dns.exception
 import dns.flags
@@ -16,10 +17,12 @@ import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.update
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.witness import Carry, CellIdentity, Swap
+from dns.rdtypes.ANY.TXT import TXT
 
 from .configured import PROVIDER, Configured
 from .ways import Carried, Direct, Way, exchanged
@@ -81,9 +84,9 @@ class DnsCells:
             return Swap.MISMATCH  # it cannot stand there
         update = self._update(cell, slot, old, new)
         try:
-            if self._c.servers[cell].transport == "udp":
-                return await self._twice(cell, slot, update, new)
-            return _told(await self._way.ask(cell, update))
+            told, repeated = await self._sent(cell, update)
+            # Where it was sent twice, a no may be the echo of our own first yes.
+            return await self._stands(cell, slot, new) if told is Swap.MISMATCH and repeated else told
         except Temporary:
             return Swap.UNKNOWN
 
@@ -97,19 +100,23 @@ class DnsCells:
         if old is None:
             update.absent(name, "TXT")
         else:
-            update.present(name, "TXT", _quoted(old))
-        update.replace(name, TTL, "TXT", _quoted(new))
+            update.present(name, _text(old))
+        update.replace(name, TTL, _text(new))
         return update
 
-    async def _twice(self, cell: str, slot: str, update: dns.update.UpdateMessage, new: bytes) -> Swap:
-        """By UDP; where no answer comes, by TCP, and then a no may be the echo of our own first yes."""
-        try:
-            return _told(await self._way.by_udp(cell, update))
-        except Temporary:
-            told = _told(await self._way.ask(cell, update))
-        if told is not Swap.MISMATCH:
-            return told
-        # Another's promise may stand on top of what we wrote, so that not finding it proves nothing.
+    async def _sent(self, cell: str, update: dns.update.UpdateMessage) -> tuple[Swap, bool]:
+        """What is answered, and whether the update may have come twice: by UDP where that is wished, and by TCP."""
+        lost = False
+        if self._c.servers[cell].transport == "udp":
+            try:
+                return _told(await self._way.by_udp(cell, update)), False
+            except Temporary:
+                lost = True
+        answer, repeated = await self._way.ask(cell, update)
+        return _told(answer), repeated or lost
+
+    async def _stands(self, cell: str, slot: str, new: bytes) -> Swap:
+        """Another's promise may stand on top of what we wrote, so that not finding it proves nothing."""
         return Swap.APPLIED if await self.read(cell=cell, slot=slot) == new else Swap.UNKNOWN
 
     async def identity(self, *, cell: str) -> CellIdentity:
@@ -159,7 +166,8 @@ class DnsCells:
                 return await self._way.by_udp(cell, query)
             except Temporary:
                 pass
-        return await self._way.ask(cell, query)
+        answer, _ = await self._way.ask(cell, query)
+        return answer
 
 
 def _told(answer: dns.message.Message) -> Swap:
@@ -171,6 +179,7 @@ def _told(answer: dns.message.Message) -> Swap:
     return Swap.MISMATCH if answer.rcode() in lost else Swap.UNKNOWN
 
 
+@lru_cache(maxsize=4096)
 def owner(slot: str, zone: dns.name.Name) -> dns.name.Name:
     """Where a slot's record stands: base32 of its name, or a hash of it where that is too long for a label.
 
@@ -197,5 +206,5 @@ def is_for(message: bytes, zone: dns.name.Name) -> bool:
     return bool(read.opcode() == dns.opcode.QUERY and name.is_subdomain(zone))
 
 
-def _quoted(value: bytes) -> str:
-    return f'"{value.decode("ascii")}"'
+def _text(value: bytes) -> TXT:
+    return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, (value,))

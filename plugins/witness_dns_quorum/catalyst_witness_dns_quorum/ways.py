@@ -15,6 +15,7 @@ from catalyst_sdk import Temporary
 from catalyst_sdk.witness import Carry
 
 from .configured import PROVIDER, Configured
+from .lines import Lines
 
 
 class Way(Protocol):
@@ -24,8 +25,8 @@ class Way(Protocol):
         """One datagram there and back, in half of the patience, so that there is time for `ask`."""
         ...
 
-    async def ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
-        """As surely as this way can."""
+    async def ask(self, cell: str, message: dns.message.Message) -> tuple[dns.message.Message, bool]:
+        """As surely as this way can; and whether it may have come there twice."""
         ...
 
 
@@ -34,6 +35,7 @@ class Direct:
 
     def __init__(self, configured: Configured) -> None:
         self._c = configured
+        self._lines = Lines()
 
     async def by_udp(self, cell: str, message: dns.message.Message) -> dns.message.Message:
         host, port = self._c.servers[cell].address
@@ -44,13 +46,18 @@ class Direct:
         except (dns.exception.DNSException, OSError, EOFError) as error:
             raise Temporary(f"{cell} does not answer by UDP: {type(error).__name__}", provider=PROVIDER) from error
 
-    async def ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
+    async def ask(self, cell: str, message: dns.message.Message) -> tuple[dns.message.Message, bool]:
         host, port = self._c.servers[cell].address
         try:
             # TCP: an answer that is lost costs a whole time-out, and a connection tells at once that a cell is down.
-            return await dns.asyncquery.tcp(message, host, timeout=self._c.timeout, port=port)
-        except (dns.exception.DNSException, OSError, EOFError) as error:
+            async with asyncio.timeout(self._c.timeout):
+                told = await self._lines.asked(host, port, message.to_wire())
+            answer = dns.message.from_wire(told.wire, keyring=message.keyring, request_mac=message.mac)
+        except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
             raise Temporary(f"{cell} does not answer: {type(error).__name__}", provider=PROVIDER) from error
+        if not message.is_response(answer):
+            raise Temporary(f"{cell} answers another question", provider=PROVIDER)
+        return answer, told.repeated
 
 
 class Carried:
@@ -63,7 +70,7 @@ class Carried:
     async def by_udp(self, cell: str, message: dns.message.Message) -> dns.message.Message:
         raise Temporary("who carries a message has one way to do it", provider=PROVIDER)
 
-    async def ask(self, cell: str, message: dns.message.Message) -> dns.message.Message:
+    async def ask(self, cell: str, message: dns.message.Message) -> tuple[dns.message.Message, bool]:
         key = self._c.servers[cell].key
         if message.keyring is None:
             message.use_tsig(key)
@@ -76,7 +83,7 @@ class Carried:
             ) from error
         if not answer.had_tsig or not message.is_response(answer):
             raise Temporary(f"what was brought back is no answer of {cell}", provider=PROVIDER)
-        return answer
+        return answer, False
 
 
 async def exchanged(host: str, port: int, message: bytes) -> bytes:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalyst_continuum.domain import game_days
+from catalyst_continuum.domain import game_days, status
 from catalyst_continuum.domain.drills import Drill, last
 from catalyst_continuum.domain.parsing import parse
 from catalyst_continuum.domain.plan import Plan, Purpose
-from catalyst_continuum.domain.runs import Kind, Run, RunState, opened, over
+from catalyst_continuum.domain.runs import Kind, Run, RunState, began, opened, over
 from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.spec import DrillKind, Spec
 from catalyst_continuum.domain.spec_rules import House
+from catalyst_continuum.domain.status import Condition, Truth
 from catalyst_continuum.messages import EMITTED
 from catalyst_continuum.store import Store, metadata
 from catalyst_continuum.workers.game_days import GameDays
@@ -63,6 +64,23 @@ def test_what_stands_in_the_way_for_an_hour_ends_the_game_day() -> None:
     assert (drill.passed, drill.why) == (False, "the way back is blocked: lag: too much")
     assert game_days.given_up(THERE, ["lag: too much"], NOON + timedelta(hours=2), drill) is None
     assert game_days.given_up(THERE, [], NOON + timedelta(hours=1), Drill(DrillKind.DRY_RUN, NOON, True)) is not None
+
+
+LEAVING = began(
+    opened(replace(THERE, id="cccccccccc", epoch=1, state=RunState.PENDING, steps=()), NOON.timestamp()), 5, 1.0
+)
+RINGS = Condition("StandbyAvailable", Truth.FALSE, "StandbyGone", "nobody follows", NOON + timedelta(seconds=9))
+
+
+def test_an_alarm_calls_a_game_day_off_as_long_as_its_writers_go_on() -> None:
+    assert game_days.alarm([LEAVING], EAST, [RINGS]) == "StandbyAvailable: nobody follows"
+    others: list[tuple[list[Run], str, Condition]] = [
+        ([began(LEAVING, 6, 2.0)], EAST, RINGS), ([LEAVING], WEST, RINGS), ([THERE], EAST, RINGS), ([], EAST, RINGS),
+        ([replace(LEAVING, kind=Kind.SWITCHOVER)], EAST, RINGS), ([LEAVING], EAST, replace(RINGS, status=Truth.UNKNOWN)),
+        ([LEAVING], EAST, replace(RINGS, since=NOON - timedelta(seconds=1))),
+        ([LEAVING], EAST, replace(RINGS, type="DrillCurrent")),
+    ]  # fmt: skip
+    assert [game_days.alarm(runs, region, [found]) for runs, region, found in others] == [""] * len(others)
 
 
 class FakePlans:
@@ -114,6 +132,26 @@ async def test_the_way_back_is_begun_as_soon_as_nothing_stands_in_it_and_once(ho
 
     await eventually(is_kept, within=60, what="people hear of it")
     assert not await is_open()
+
+    async def leave(tx: Store) -> None:
+        slot = await tx.lock("demo", "shop")
+        assert slot is not None
+        # Of the region that gives now, newer than every other run.
+        leaving = replace(LEAVING, source=WEST, target=EAST, created_at=tx.now.timestamp())
+        await tx.put_run(leaving)
+        rings = replace(RINGS, since=tx.now + timedelta(seconds=1))
+        await tx.observe(slot, WEST, status.write(status.Facts(WEST), [rings]))
+
+    await work.again(leave)
+
+    async def is_called_off() -> bool:
+        (run,) = await is_open()
+        return (run.state, run.message) == (
+            RunState.ABORTING,
+            "called off by an alarm: StandbyAvailable: nobody follows",
+        )
+
+    await eventually(is_called_off, within=60, what="an alarm calls it off")
     stop.set()
     await running
     await db.close()

@@ -3,6 +3,8 @@
 Invariants
   back once       the way back is a switchover, and is followed by nothing;
   by who holds    the region that gained begins it, as soon as nothing stands in its way;
+  called off      an alarm ends it as long as its writers have not been stopped; from then on the shortest way to somebody who
+                  writes is to go on;
   not for ever    what stands in the way for longer than `PATIENCE` ends the game day, and people bring the slot back.
 
 Whoever agreed to the game day agreed to its way back.
@@ -14,12 +16,15 @@ from datetime import datetime
 
 from .drills import Drill
 from .plan import Plan
-from .runs import Kind, Run, RunState, moment, opened
+from .runs import Kind, Run, RunState, StepState, moment, opened
 from .spec import DrillKind
+from .status import Condition, Truth
 
 PATIENCE = 3600.0
 """Seconds for which the way back is waited for."""
 BACK = "game day, back from "
+ALARMS = ("WitnessReady", "SinglePrimary", "StandbyAvailable", "ReplicationWithinRPO", "TrafficConverged")
+"""Conditions that a game day must not begin to break: somebody is called for each of them."""
 
 
 def due(runs: Sequence[Run], region: str) -> Run | None:
@@ -28,6 +33,23 @@ def due(runs: Sequence[Run], region: str) -> Run | None:
     if latest is None or latest.kind is not Kind.GAME_DAY or latest.state is not RunState.SUCCEEDED:
         return None
     return latest if latest.target == region != latest.source else None
+
+
+def alarm(runs: Sequence[Run], region: str, found: Sequence[Condition]) -> str:
+    """Why the game day under way is called off by the region that gives; empty: it is not. `found` there, as last told."""
+    latest = runs[0] if runs else None
+    if latest is None or latest.kind is not Kind.GAME_DAY or latest.source != region:
+        return ""
+    if latest.state is not RunState.RUNNING or _stops_writers(latest):
+        return ""
+    rung = [one for one in found if one.type in ALARMS and one.status is Truth.FALSE]
+    return "; ".join(
+        f"{one.type}: {one.message or one.reason}" for one in rung if one.since >= moment(latest.created_at)
+    )
+
+
+def _stops_writers(run: Run) -> bool:
+    return any(step.phase == "FenceSource" and step.state is not StepState.PENDING for step in run.steps)
 
 
 def way_back(there: Run, plan: Plan, id: str, now: datetime) -> Run:

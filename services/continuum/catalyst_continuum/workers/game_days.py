@@ -1,5 +1,6 @@
 """Brings a slot back from a game day: the region that gained it plans the way back, waits until nothing stands in it, and opens
-the run, which the agent here begins. What became of it is kept as the slot's last drill.
+the run, which the agent here begins. One is called off where an alarm rings before its writers are stopped.
+What became of it is kept as the slot's last drill.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from catalyst_mesh import Work, get_logger
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Refused
 
-from catalyst_continuum.domain import drills, game_days
+from catalyst_continuum.domain import drills, game_days, runs, status
 from catalyst_continuum.domain.drills import Drill
 from catalyst_continuum.domain.plan import Plan, Purpose
-from catalyst_continuum.domain.runs import Run
+from catalyst_continuum.domain.runs import Run, RunState
 from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.store import Store
@@ -63,10 +64,15 @@ class GameDays:
                     self._log.error("no way back from a game day", slot=slot, exc_info=error)
 
     async def _bring_back(self, key: str, spec: Spec) -> None:
+        namespace, _, name = key.partition("/")
         async with self._work.reading() as tx:
-            slot, recent = await tx.get(*key.split("/", 1)), await tx.runs_of(key, limit=1)
+            slot, recent = await tx.get(namespace, name), await tx.runs_of(key, limit=1)
+            told = await tx.observed(namespace, name)
         if slot is None or slot.gone:
             return
+        found = status.read(told[self._region][0])[1] if self._region in told else ()
+        if why := game_days.alarm(recent, self._region, found):
+            await self._work.again(partial(self._call_off, key, recent[0].id, why))
         if (drill := game_days.ended(recent, self._region, drills.last(slot))) is not None:
             await self._work.again(partial(self._keep, key, drill))
         if (there := game_days.due(recent, self._region)) is None or slot.suspended:
@@ -77,6 +83,11 @@ class GameDays:
             await self._work.again(partial(self._give_up, key, there, plan))
         else:
             await self._work.again(partial(self._open, key, there, plan))
+
+    async def _call_off(self, key: str, run: str, why: str, tx: Store) -> None:
+        kept = await tx.run(key, run, lock=True)
+        if kept is not None and kept.state is RunState.RUNNING and not kept.is_past_no_return:
+            await tx.put_run(runs.aborting(kept, tx.now.timestamp(), f"called off by an alarm: {why}"))
 
     async def _open(self, key: str, there: Run, plan: Plan, tx: Store) -> None:
         await tx.lock(*key.split("/", 1))
