@@ -23,12 +23,14 @@ class Server:
 
     def __init__(self) -> None:
         self.opened, self.heard = 0, list[bytes]()
+        self.served = list[asyncio.StreamWriter]()
         self.port = 0
         self.ends_unheard = False
         self.after: Callable[[asyncio.StreamWriter], None] = lambda writer: None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
+        self.served.append(writer)
         with suppress(EOFError, OSError):
             while True:
                 message = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
@@ -50,6 +52,10 @@ async def running() -> AsyncIterator[Server]:
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.port = listening.sockets[0].getsockname()[1]
         yield server
+    for writer in server.served:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def test_messages_one_after_another_go_by_one_connection_and_those_at_once_by_one_each() -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from catalyst_continuum.domain.actions import Action
 from catalyst_continuum.domain.authority import Authority, Moment, Watch
-from catalyst_continuum.domain.decide import TABLE, Action, decide
+from catalyst_continuum.domain.decide import TABLE, decide
 from catalyst_continuum.domain.lease import NO_WRITERS
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record

@@ -14,9 +14,10 @@ from catalyst_sdk.continuum import DatabaseView, DemotionToken
 
 from catalyst_continuum.domain import failsafe
 from catalyst_continuum.domain import lease as operations
+from catalyst_continuum.domain.actions import Action, Decision
 from catalyst_continuum.domain.antiflap import USUAL, Bounds, Move
 from catalyst_continuum.domain.authority import Authority
-from catalyst_continuum.domain.decide import Action, Decision, decide
+from catalyst_continuum.domain.decide import decide
 from catalyst_continuum.domain.duty import Duty
 from catalyst_continuum.domain.runs import Run
 from catalyst_continuum.domain.view import Claim, State, Unconfirmed, View
