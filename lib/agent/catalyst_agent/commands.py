@@ -62,6 +62,8 @@ async def _reconcile(command: Command, kube: Kube) -> Result:
         for root in await kube.all(ROOT, namespace=handover.NAMESPACE):
             stop = {"spec": {"suspend": asked.action == kinds.ACTION_SUSPEND}}
             await kube.patch(ROOT, handover.NAMESPACE, root["metadata"]["name"], stop)
+        if asked.action == kinds.ACTION_RESUME:
+            await draining.restarted(kube)
     elif asked.action in (kinds.ACTION_RECONCILE, kinds.ACTION_RESET):
         marks = (REQUESTED, FORCED, ANEW) if asked.action == kinds.ACTION_RESET else (REQUESTED,)
         # Flux acts when the three carry the same value that it has not seen.

@@ -24,6 +24,8 @@ MIRROR = "kubernetes.io/config.mirror"
 ENDED = ("Succeeded", "Failed")
 SCALER = "cluster-autoscaler"
 """End of the name that its chart gives it, after that of a cloud."""
+STOPPED_AT = "catalyst.openova.io/stopped-at-replicas"
+"""Annotation of what was stopped: how many replicas it had."""
 FORBIDDEN, GONE = "TooManyRequests", "NotFound"
 
 
@@ -82,8 +84,19 @@ async def autoscalers(kube: Kube) -> Sequence[str]:
     """Stop what adds nodes, as long as nobody reconciles it; the names of what was stopped."""
     found = [one for one in await kube.all("deployments") if _scales(one)]
     for one in found:
-        await kube.patch("deployment", one["metadata"]["namespace"], one["metadata"]["name"], {"spec": {"replicas": 0}})
+        mark = {STOPPED_AT: str((one.get("spec") or {}).get("replicas", 1))}
+        change = {"metadata": {"annotations": mark}, "spec": {"replicas": 0}}
+        await kube.patch("deployment", one["metadata"]["namespace"], one["metadata"]["name"], change)
     return [named(one, "Deployment") for one in found]
+
+
+async def restarted(kube: Kube) -> None:
+    """Give back what `autoscalers` has stopped: no chart does it, as for its release nothing has changed."""
+    for one in await kube.all("deployments"):
+        before = str((one["metadata"].get("annotations") or {}).get(STOPPED_AT) or "")
+        if before.isdecimal():
+            change = {"metadata": {"annotations": {STOPPED_AT: None}}, "spec": {"replicas": int(before)}}
+            await kube.patch("deployment", one["metadata"]["namespace"], one["metadata"]["name"], change)
 
 
 def _scales(deployment: Object) -> bool:

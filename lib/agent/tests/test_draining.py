@@ -106,6 +106,11 @@ async def test_autoscalers_are_scaled_to_none_and_a_node_whose_server_is_gone_is
     done = await told(cluster, drain=Drain(scope=Drain.SCOPE_AUTOSCALERS))
     assert done.message == "stopped: Deployment/kube-system/scaler"
     assert cluster.objects[0]["spec"] == {"replicas": 0}
+    assert (await told(cluster, drain=Drain(scope=Drain.SCOPE_AUTOSCALERS))).message == "stopped: none"
+    kinds = pb.AgentCommand.Reconcile
+    for _ in range(2):  # the second time there is nothing to give back
+        await told(cluster, reconcile=kinds(action=kinds.ACTION_RESUME))
+    assert cluster.objects[0]["spec"] == {"replicas": 2}
     await told(cluster, drain=Drain(scope=Drain.SCOPE_FORGET, node="w1"))
     assert [one["kind"] for one in cluster.objects] == ["Deployment"]
 

@@ -9,7 +9,7 @@ from catalyst_mesh.journal import CancelMode, EventView, RunView
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from . import granting, wishing
+from . import granting, reopening, wishing
 from .domain import applied, costs, facts, gates, graphs, plans, sovereigns, wishes
 from .domain.applied import Applied, Wished
 from .domain.locks import Lock
@@ -147,6 +147,7 @@ class Chronicle:
             superseded_by=f"{run.subject}/runs/{heir}" if heir else "",
         )  # fmt: skip
         await _keep(tx, after, fact)
+        await reopening.after(tx, held.id, run.id, run.created_at)
 
 
 _FOLLOWED = {

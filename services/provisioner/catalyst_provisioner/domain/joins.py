@@ -4,14 +4,17 @@ Invariants
   init once      in the life of a cluster one server is told to make it; whoever replaces it joins like any other;
   one at a time  the next member comes when all before it vote: a quorum never waits for two newcomers at once;
   two tokens     a worker never learns the token that lets a server into the quorum;
+  none left      where all servers of the control plane are made anew there is no cluster left to join, and its life begins again;
   known cluster  whoever joins is told by what it knows the cluster's authority, before it shows its token to anybody.
 """
 
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from catalyst_sdk import Code, Refused
+from catalyst_sdk.cloud import Action, Change, LedgerRow
 
 ROLE_LABEL = "openova.io/role"
 WORKER = "worker"
@@ -84,6 +87,17 @@ def part(quorum: Quorum, *, is_worker: bool) -> Part:
     if quorum.voting < quorum.admitted:
         raise JoinNotYet(why=f"{quorum.voting} of {quorum.admitted} members vote")
     return Part.JOIN
+
+
+def begins_anew(servers: Iterable[Mapping[str, str]], held: Iterable[LedgerRow], changes: Iterable[Change]) -> bool:
+    """Whether a cluster that has lived has no server of its control plane left once these changes begin.
+
+    servers   name and role of each, as the cloud showed them after its last apply
+    held      what the ledger lists of the cluster, where no apply has ended yet
+    """
+    planes = {one["name"] for one in servers if one["role"] != WORKER}
+    planes = planes or {row.name for row in held if row.kind == "server" and row.labels.get(ROLE_LABEL) != WORKER}
+    return planes <= {c.name for c in changes if c.kind == "server" and c.action in (Action.CREATE, Action.REPLACE)}
 
 
 def drawn(endpoint: str) -> Join:

@@ -15,7 +15,7 @@ from catalyst_sdk import Code, Decision, Refused, Violation
 from google.longrunning import operations_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
-from .. import wishing
+from .. import reopening, wishing
 from ..chronicle import SUPERSEDED, superseding
 from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, upgrades
 from ..domain.locks import Lock
@@ -231,6 +231,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         self, tx: Store, held: Sovereign, plan: PlanRow, order: str, actor: str, *, supersedes: str = ""
     ) -> Decision[operations_pb2.Operation]:
         kind = graphs.kind_of(plan.intent)
+        await reopening.instead_of(tx, held.id, held.last_run.rpartition("/")[2])
         scope = await self._prepared(tx, held, plan, kind) | {"actor": actor}
         old = Name.of(supersedes).id if supersedes else ""
         id = superseding(await tx.facts(held.id), old) if old else ""

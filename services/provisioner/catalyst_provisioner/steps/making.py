@@ -11,7 +11,7 @@ from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context, StepFailed
 from catalyst_sdk.cloud import InfraPlan, Severity
 
-from ..domain import claims, staleness, trees
+from ..domain import claims, joins, staleness, trees
 from ..domain.applied import Applied
 from ..domain.component_states import ComponentState
 from ..domain.conditions import LEAST_LIFE, is_silent
@@ -89,6 +89,7 @@ class Making:
             if accepted is None:
                 leaving = taken_back(row, plan.changes)
                 await self._rolling.emptied(ctx, row, leaving)
+            await self._anew(ctx, row, plan)
             made = asdict(await answered(plugin.apply(plan=plan, work=work)))
 
         async def keep(tx: Store) -> None:
@@ -99,6 +100,24 @@ class Making:
         await self._t.work.again(keep)
         await self._rolling.forgotten(ctx, row, leaving)
         return {"addresses": [b["ipv4"] for b in made["load_balancers"]], "servers": len(made["servers"])}
+
+    async def _anew(self, ctx: Context, row: ClusterRow, plan: InfraPlan) -> None:
+        """Forget the life of a cluster that has no control plane left: whoever is made next makes a cluster, and joins none."""
+
+        async def look() -> bool:
+            async with self._t.work.reading() as tx:
+                held = [entry.row for entry in await tx.entries(row.sovereign, row.name)]
+            servers = (row.made or {}).get("servers", ())
+            if row.enrolled_at is None or not joins.begins_anew(servers, held, plan.changes):
+                return False
+            await self._t.work.again(lambda tx: tx.forget_life(row.sovereign, row.name))
+            await ctx.emit(
+                "cluster.anew", f"{row.name} has no control plane left, and begins anew, empty", level="warn"
+            )
+            return True
+
+        # Only before the first resource: what this run has made since then is no reason to begin once more.
+        await ctx.once("anew", look)
 
     def _demand_agreed(self, plan: InfraPlan, accepted: PlanRow | None, cluster: str) -> None:
         """Whether the cloud would do what was agreed to, and nothing else. Raises StepBlocked, StepFailed."""
@@ -121,13 +140,7 @@ class Making:
             return
         await self._removing.cleared(ctx, row, [adopted.id for adopted in row.adopted.values()], undoing=True)
 
-        async def forget(tx: Store) -> None:
-            await tx.change_cluster(
-                row.sovereign, cluster, made=None, made_at=None, enrolled_at=None, heartbeat_at=None, heartbeat=None
-            )
-            await tx.drop_join(row.sovereign, cluster)  # whoever is made next makes a cluster, and joins none
-
-        await self._t.work.again(forget)
+        await self._t.work.again(lambda tx: tx.forget_life(row.sovereign, cluster))
 
     async def render(self, ctx: Context) -> Any:
         """Commit the tree of this plan."""

@@ -41,7 +41,10 @@ class Removing:
         async with self._t.at_cloud(row.provider) as plugin:
             destroying = plugin.destroy(work=self._t.workspace(ctx, row), keep=tuple(ctx.input["keep"]))
             await patiently(self._t, destroying)
-        return {"deleted": before - len(await self._rows(ctx, cluster))}
+        left = await self._rows(ctx, cluster)
+        if not any(entry.kind == "server" for entry in left):
+            await self._t.work.again(lambda tx: tx.forget_life(row.sovereign, cluster))
+        return {"deleted": before - len(left)}
 
     async def is_removed(self, ctx: Context, cluster: str) -> Any:
         """Evidence: the ledger lists nothing of it any more."""

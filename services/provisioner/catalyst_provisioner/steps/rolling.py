@@ -11,6 +11,7 @@ from catalyst_sdk.cloud import Action, Binary, Change
 from ..domain import rolling
 from ..domain.conditions import is_silent
 from ..domain.rolling import Node
+from ..reopening import CLOSED
 from ..store import ClusterRow, CommandEnd
 from .ordering import Drain, Ordering, of_node
 from .tools import Tools
@@ -48,6 +49,7 @@ class Rolling:
         if is_silent(row.heartbeat_at, ctx.now()):
             return
         for node in leaving:
+            await self._was_closed(ctx, row, node)
             end = await self._orders.end(ctx, row.name, f"empty.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
             if end is None:
                 if await self._orders.since(ctx, f"empty.{node['id']}") < PATIENCE:
@@ -79,11 +81,7 @@ class Rolling:
     async def _closed(self, ctx: Context, row: ClusterRow, node: Node, nodes: Sequence[Node]) -> None:
         if not rolling.emptied(node, nodes):
             return
-
-        async def was() -> bool:
-            return bool(node.get("cordoned"))
-
-        await ctx.once(f"cordoned.{node['id']}", was)
+        await self._was_closed(ctx, row, node)
         end = await self._orders.end(ctx, row.name, f"drain.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
         if end is None:
             await ctx.again(self._t.look_again)
@@ -101,6 +99,17 @@ class Rolling:
         if end is not None and end.code:
             text = f"{node['id']} does not run {version}, and takes no new pods: {end.message}"
             raise StepFailed("UPGRADE_FAILED", text, user_action="see to it that it can, and retry the step")
+
+    async def _was_closed(self, ctx: Context, row: ClusterRow, node: Node) -> None:
+        """Note whether somebody else had closed it before: then it is not ours to open."""
+
+        async def was() -> bool:
+            if node.get("cordoned"):
+                fact = f"{CLOSED}{row.name}/{node['id']}"
+                await self._t.work.again(lambda tx: tx.observe(row.sovereign, fact, ctx.run_id))
+            return bool(node.get("cordoned"))
+
+        await ctx.once(f"cordoned.{node['id']}", was)
 
     async def _opened(self, ctx: Context, row: ClusterRow, node: Node) -> None:
         """Let pods onto a node again that was closed by us, and was not closed before."""

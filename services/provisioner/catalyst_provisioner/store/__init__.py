@@ -1,7 +1,7 @@
 """Tables and SQL of the provisioner; one `Store` is one transaction."""
 
 from .applied import AppliedRows
-from .clusters import ClusterRow, ClusterRows, CommandEnd, ComponentRow
+from .clusters import ClusterRow, ClusterRows, CommandEnd, ComponentRow, Given
 from .component_logs import ComponentLine, ComponentLogs
 from .credentials import CredentialRecords
 from .grants import GrantRows
@@ -32,6 +32,7 @@ __all__ = [
     "CredentialRow",
     "EnrolmentRow",
     "Entry",
+    "Given",
     "JoinRow",
     "PlanRow",
     "Reservation",

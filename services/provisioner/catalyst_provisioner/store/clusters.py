@@ -16,6 +16,8 @@ from .tables import commands, component_lines, components, enrolments, joins, st
 
 STATES_KEPT = 20
 """Versions of a plugin's state that are kept of a cluster."""
+WITHDRAWN = "withdrawn"
+"""End of a command that nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,16 @@ def stated(sovereign: str, cluster: str) -> bytes:
     return sealed_at(t.c.plugin_state, sovereign, cluster)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command that was put down."""
+
+    number: int
+    body: bytes
+    is_open: bool
+    """Whether nobody has told of its end."""
+
+
 class ClusterRows(Transaction):
     """Clusters, components and commands."""
 
@@ -163,6 +175,25 @@ class ClusterRows(Transaction):
         query = select(states.c.state, states.c.number).where(mine).order_by(states.c.number.desc())
         rows = (await self.sql.execute(query)).all()
         return [(state, sealed_at(states.c.state, sovereign, cluster, number)) for state, number in rows]
+
+    async def forget_life(self, sovereign: str, name: str) -> None:
+        """Forget what was seen and said of a cluster that is no more: another one of that name begins with nothing.
+
+        Its wish, its number, its ledger and its logs stay, and so does the fence of its workloads.
+        """
+        nothing = dict.fromkeys(("made", "made_at", "enrolled_at", "heartbeat_at", "heartbeat", "inventory"))
+        await self.change_cluster(sovereign, name, **nothing)
+        for table in (enrolments, joins, workloads):
+            await self.sql.execute(delete(table).where((table.c.sovereign == sovereign) & (table.c.cluster == name)))
+        c, w = components.c, workload_lists.c
+        unseen = {"release": None, "probe_passed": None, "state": ComponentState.PENDING, "message": "",
+                  "since": self.now, "was_ready": False, "observed_at": None}  # fmt: skip
+        await self.sql.execute(
+            update(components).where((c.sovereign == sovereign) & (c.cluster == name)).values(unseen)
+        )
+        unheard = update(workload_lists).where((w.sovereign == sovereign) & (w.cluster == name))
+        await self.sql.execute(unheard.values(command=0, told=0, wished=[]))
+        await self.withdraw(sovereign, name)
 
     async def drop_cluster(self, sovereign: str, name: str) -> None:
         """Forget a cluster that is gone, with its components, its servers' tokens and its commands."""
@@ -240,6 +271,21 @@ class ClusterRows(Transaction):
         its = c.server == server if is_worker else (c.server == server) | c.server.is_(None)
         rows = await self.sql.execute(select(c.number, c.body).where(mine & its).order_by(c.number))
         return [(row.number, row.body) for row in rows]
+
+    async def commands_since(self, sovereign: str, cluster: str, moment: datetime) -> list[Given]:
+        """Commands that were put down at that moment or later, in order."""
+        c = commands.c
+        mine = (c.sovereign == sovereign) & (c.cluster == cluster) & (c.created_at >= moment)
+        rows = await self.sql.execute(select(c.number, c.body, c.done_at).where(mine).order_by(c.number))
+        return [Given(number, body, done_at is None) for number, body, done_at in rows]
+
+    async def withdraw(self, sovereign: str, cluster: str, *numbers: int) -> None:
+        """Nobody is to do these any more, of those that are open; without numbers: any of the cluster."""
+        c = commands.c
+        mine = (c.sovereign == sovereign) & (c.cluster == cluster) & c.done_at.is_(None)
+        mine = mine & c.number.in_(numbers) if numbers else mine
+        over = {"code": WITHDRAWN, "message": "nobody wants it any more", "remaining": [], "done_at": self.now}
+        await self.sql.execute(update(commands).where(mine).values(over))
 
     async def command_done(
         self, sovereign: str, cluster: str, number: int, *, code: str, message: str, remaining: Sequence[str] = ()

@@ -102,10 +102,6 @@ class SecretRows(Transaction):
         row = (await self.sql.execute(select(joins).where(mine))).mappings().one_or_none()
         return JoinRow(**row) if row else None
 
-    async def drop_join(self, sovereign: str, cluster: str) -> None:
-        """Destroy the tokens by which servers join one another: the cluster is gone."""
-        await self.sql.execute(delete(joins).where((joins.c.sovereign == sovereign) & (joins.c.cluster == cluster)))
-
     async def keep_join(self, row: JoinRow) -> None:
         """Once in the life of a cluster."""
         await self.write(insert(joins).values({c.name: getattr(row, c.name) for c in joins.c}))

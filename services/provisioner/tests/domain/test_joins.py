@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from catalyst_provisioner.domain.joins import Join, JoinNotYet, Part, Quorum, drawn, part
+from catalyst_provisioner.domain.joins import ROLE_LABEL, Join, JoinNotYet, Part, Quorum, begins_anew, drawn, part
+from catalyst_sdk.cloud import Action, Change, LedgerRow
 
 KNOWN = "ab" * 32
 
@@ -12,6 +13,25 @@ def test_the_first_control_plane_makes_the_cluster_and_a_worker_waits_for_it() -
     assert part(Quorum(is_begun=False), is_worker=False) is Part.INIT
     with pytest.raises(JoinNotYet, match="no server has made"):
         part(Quorum(is_begun=False), is_worker=True)
+
+
+SERVERS = [{"name": "cp1", "role": "control_plane"}, {"name": "w1", "role": "worker"}]
+
+
+def made(action: Action, *names: str) -> list[Change]:
+    return [Change(action, "server", name, f"server.{name}", "east") for name in names]
+
+
+def test_a_cluster_begins_anew_when_no_server_of_its_control_plane_stays() -> None:
+    assert begins_anew(SERVERS, [], made(Action.CREATE, "cp1"))
+    assert begins_anew(SERVERS, [], made(Action.REPLACE, "cp1", "w1"))
+    assert not begins_anew(SERVERS, [], made(Action.NO_OP, "cp1") + made(Action.CREATE, "w1"))
+    three = [*SERVERS, {"name": "cp2", "role": "control_plane"}]
+    assert not begins_anew(three, [], made(Action.CREATE, "cp2") + made(Action.NO_OP, "cp1"))
+    ledger = [LedgerRow("server", "cp1", "east", {ROLE_LABEL: "control-plane"}, "1", None),
+              LedgerRow("server", "w1", "east", {ROLE_LABEL: "worker"}, "2", None)]  # fmt: skip
+    assert begins_anew([], ledger, made(Action.CREATE, "cp1")), "no apply has ended yet, so the ledger tells"
+    assert not begins_anew([], ledger, made(Action.CREATE, "w1"))
 
 
 def test_whoever_replaces_the_first_server_joins() -> None:
