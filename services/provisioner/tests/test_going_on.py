@@ -1,4 +1,4 @@
-"""What stays goes on as before once a run ends that had begun to take it away; what is gone begins anew, with nothing of before."""
+"""What stays goes on once a run ends that had begun to take it away; what is gone begins anew, with nothing of before."""
 
 from typing import Any
 
