@@ -114,8 +114,15 @@ def _row(daemon: Found, by_folder: Mapping[str, Found]) -> dict[str, Any]:
     settings: dict[str, list[str]] = {}
     for setting, folder in daemon.peers.items():
         settings.setdefault(folder, []).append((daemon.prefix + setting).upper())
+    maybe = {(daemon.prefix + setting).upper() for setting in daemon.peers if not fields[setting].default}
     calls = [
-        {"name": peer.name, "key": peer.key, "contract": peer.contract, "env": envs}
+        {
+            "name": peer.name,
+            "key": peer.key,
+            "contract": peer.contract,
+            "env": envs,
+            "maybe": [env for env in envs if env in maybe],  # empty: the daemon knows that there is none
+        }
         for folder, envs in settings.items()
         if (peer := by_folder[folder])
     ]

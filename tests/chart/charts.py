@@ -1,5 +1,6 @@
 """The chart as Helm renders it."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,9 +72,10 @@ def render(
     version: str = LATEST,
     apis: Iterable[str] = (),
     chart: Path = CHART,
+    release: str = "catalyst",
 ) -> Rendered:
     """The chart with these files and values. Raises AssertionError with what Helm says where it refuses."""
-    done = template(*files, home=home, values=values, version=version, apis=apis, chart=chart)
+    done = template(*files, home=home, values=values, version=version, apis=apis, chart=chart, release=release)
     assert done.returncode == 0, done.stderr
     return Rendered(done.stdout)
 
@@ -85,17 +87,18 @@ def template(
     version: str = LATEST,
     apis: Iterable[str] = (),
     chart: Path = CHART,
+    release: str = "catalyst",
 ) -> subprocess.CompletedProcess[str]:
     """`helm template`."""
     given = list(files)
     if values is not None:
         given.append(home / "values.yaml")
-        given[-1].write_text(yaml.safe_dump(dict(values)))
+        given[-1].write_text(json.dumps(values))  # which YAML is, too, whoever reads it
     words = [word for path in given for word in ("--values", str(path))]
     words += [word for api in apis for word in ("--api-versions", api)]
     return helm(
         "template",
-        "catalyst",
+        release,
         str(chart),
         "--namespace",
         "catalyst-system",

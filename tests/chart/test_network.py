@@ -78,7 +78,7 @@ def test_nobody_reaches_the_metadata_of_the_cloud(rendered: Rendered) -> None:
 
 
 def test_a_migration_reaches_its_stores_alone(rendered: Rendered) -> None:
-    own = rendered.one("NetworkPolicy", "catalyst-catalog-migrate")["spec"]
+    own = rendered.one("NetworkPolicy", "catalyst-migrate")["spec"]
     assert "ingress" not in own
     assert GRPC not in [port["port"] for rule in own["egress"] for port in rule["ports"]]
 

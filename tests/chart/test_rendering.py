@@ -225,7 +225,14 @@ def test_a_daemon_that_is_off_leaves_nothing_behind(off: str, tmp_path: Path) ->
     text = render(home=tmp_path, values={**LEAN, off: {"enabled": False}})
     names = [one["metadata"]["name"] for one in text.objects]
     assert not [name for name in names if daemon.name in name]
-    assert f"catalyst-catalyst-{daemon.name}" not in text.text
+    told = {
+        name: value for _, pod in text.pods() for one in containers(pod) for name, value in environment(one).items()
+    }
+    for caller in found():
+        for setting, folder in caller.peers.items():
+            variable = f"{caller.prefix}{setting}".upper()
+            is_told = folder != daemon.folder or caller.settings.model_fields[setting].default
+            assert caller.key == off or (variable in told) == bool(is_told), variable
 
 
 def test_an_old_cluster_gets_what_it_knows(tmp_path: Path) -> None:
@@ -263,7 +270,7 @@ def test_every_value_has_its_line_in_the_file(tmp_path: Path) -> None:
     """What the schema lets through stands in values.yaml with a word about it, and the other way round."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
-    assert set(values) == set(schema["properties"]) - {"global"}
+    assert set(values) == set(schema["properties"])
     for name, kind in schema["properties"].items():
         known = set(kind.get("properties", {}))
         if name not in ("settings", "nats", "postgresql", "powerdns", "global") and known:

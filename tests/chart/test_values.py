@@ -52,6 +52,14 @@ ODD: dict[str, dict[str, Any]] = {
     "/metrics/labels/release": {"metrics": {"labels": {"release": 7}}},
     "app.kubernetes.io/part-of": {"podLabels": {"app.kubernetes.io/part-of": "mine"}},
     "/nodeSelector/disk": {"nodeSelector": {"disk": "very fast"}},
+    "/global/ipFamily": {"global": {"ipFamily": "IPv5"}},
+    "/podSecurity/userId": {"podSecurity": {"userId": "root"}},
+    "/postgresql/userId": {"postgresql": {"userId": 0}},
+    "/topologySpread/0/whenUnsatisfiable": {"topologySpread": [{"topologyKey": "rack", "whenUnsatisfiable": "Never"}]},
+    "/trust/configMapName": {"trust": {"configMapName": "A B"}},
+    "/nats/tolerations/0": {"nats": {"tolerations": [{"operator": "Exists", "value": "b"}]}},
+    "/powerdns/pullSecrets/0": {"powerdns": {"pullSecrets": ["Not A Name"]}},
+    "/networkPolicy/telemetryTo/0": {"networkPolicy": {"telemetryTo": [{}]}},
     "/tolerations/0/operator": {"tolerations": TOLERATIONS},
     "/tolerations/1": {"tolerations": TOLERATIONS},
     "/gatewayRoute/ingress/annotations/a": {"gatewayRoute": {"ingress": {"annotations": {"a": True}}}},
@@ -99,6 +107,12 @@ NAMED = (
 ROUTED = {"sovereign": {"name": "home", "fqdn": "console.home.example"}}
 UNFIT = [
     ({"postgresql": {"bundled": False}}, "database.host"),
+    ({"nats": {"tokenSecret": {"name": ""}}}, "nats.tokenSecret.name"),
+    ({"database": {"secretName": "mine"}}, "postgresql.secretName"),
+    ({"database": {"userPrefix": "mine_"}}, "database.userPrefix"),
+    ({"database": {"port": 6432}}, "database.port"),
+    ({"database": {"tls": "verify-full"}}, "database.tls"),
+    ({"database": {"authoritiesSecret": {"name": "ca"}}}, "database.authoritiesSecret.name"),
     ({"controllers": {"requesters": {"enabled": True}}, "kubeVersion": "1.35.0"}, "1.36"),
     ({"nats": {"bundled": False}}, "nats.url"),
     ({"gateway": {"autoscaling": {"enabled": True, "min": 5, "max": 2}}}, "gateway.autoscaling.min"),
@@ -153,7 +167,8 @@ def _into(whole: dict[str, Any], part: dict[str, Any]) -> None:
     ("values", "named"),
     UNFIT,
     ids=[
-        *("database", "requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"),
+        *("database", "token", "passwords", "prefixes", "port", "unchecked", "authorities"),
+        *("requesters", "nats", "bounds", "tag", "trees", "homes", "growth", "route"),
         *(
             "two-databases",
             "two-buses",
@@ -181,12 +196,22 @@ def test_values_that_do_not_fit_each_other_are_refused_by_their_names(
 
 def test_exceptions_stand_with_the_network_that_holds_them(tmp_path: Path) -> None:
     """Kubernetes refuses an exception of another network."""
-    networks = {"outsideCidrs": ["10.0.0.0/8", "203.0.113.0/24", "::/0"], "outsideExcept": ["10.42.0.0/16", "fd00::/8"]}
+    networks = {
+        "outsideCidrs": ["10.0.0.0/8", "203.0.113.0/24", "::/0", "2001:db8:0:10::/60"],
+        "outsideExcept": [
+            "10.42.0.0/16",
+            "fd00::/8",
+            "2001:db8::1f:0:0:0:0/64",
+            "2001:db8:0:1f::/64",
+            "2001:db8:0:20::/60",
+        ],
+    }
     (rule,) = _outside(render(home=tmp_path, values={**LEAN, "networkPolicy": networks}))
     assert [peer["ipBlock"] for peer in rule["to"]] == [
         {"cidr": "10.0.0.0/8", "except": ["10.42.0.0/16"]},
         {"cidr": "203.0.113.0/24"},
-        {"cidr": "::/0", "except": ["fd00::/8"]},
+        {"cidr": "::/0", "except": networks["outsideExcept"][1:]},
+        {"cidr": "2001:db8:0:10::/60", "except": ["2001:db8::1f:0:0:0:0/64", "2001:db8:0:1f::/64"]},
     ]
 
 

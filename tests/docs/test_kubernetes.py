@@ -42,7 +42,10 @@ def test_commands_that_a_page_names_are_there() -> None:
 
 
 def test_values_that_a_page_names_are_there() -> None:
-    values = yaml.safe_load(Path("deploy/helm/catalyst/values.yaml").read_text())
+    chart = Path("deploy/helm/catalyst")
+    values = yaml.safe_load((chart / "values.yaml").read_text())
+    for path in chart.glob("charts/*/values.yaml"):  # of the bundled servers
+        values[path.parent.name] = {**yaml.safe_load(path.read_text()), **values[path.parent.name]}
     for page in PAGES:
         for found in re.findall(r"(?:--set |`)([a-z][A-Za-z]+(?:\.[a-zA-Z]+)+)(?:=|`)", page.read_text()):
             if found.split(".")[0] in values:

@@ -29,3 +29,14 @@ Network = Annotated[
     AfterValidator(_network),
 ]
 """`203.0.113.0/24`, or one address."""
+
+
+def apart(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port`, as sockets want them: `[::]:7400` is `::` and 7400."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def together(host: str, port: int) -> str:
+    """`host:port`, a host of the sixth version in its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

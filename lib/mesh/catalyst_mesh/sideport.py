@@ -6,6 +6,8 @@ from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from .addresses import apart
+
 Check = Callable[[], Awaitable[bool]]
 PATIENCE = 2.0
 """Seconds that a check gets; less than what Kubernetes is told to wait for a probe."""
@@ -30,8 +32,7 @@ class SidePort:
 
     async def start(self, listen: str) -> int:
         """Listen; the port."""
-        host, _, port = listen.rpartition(":")
-        self._server = await asyncio.start_server(self._serve, host, int(port))
+        self._server = await asyncio.start_server(self._serve, *apart(listen))
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

@@ -153,6 +153,18 @@ def free_port() -> int:
             return port
 
 
+def sixth_version() -> str:
+    """`[::1]`; the test is skipped where the machine has no such address, as containers often do not."""
+    import socket
+
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("this machine has no address ::1")
+    return "[::1]"
+
+
 async def ended(process: subprocess.Popen[bytes]) -> int:
     """Wait for a child without blocking the loop; its exit code."""
     return await asyncio.to_thread(process.wait)

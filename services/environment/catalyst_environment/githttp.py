@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hmac
 import io
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from catalyst_mesh import Work, get_logger, gitstore
+from catalyst_mesh.addresses import apart, together
 from catalyst_mesh.errors import Unauthenticated
 from catalyst_mesh.memberships import Memberships
 from catalyst_mesh.verifiers import Verifier
@@ -113,17 +115,16 @@ class GitServer:
     """A worker that serves until it is told to stop. With `shared`, other processes may listen at the same address."""
 
     def __init__(self, listen: str, repositories: Repositories, door: Door, *, shared: bool = False) -> None:
-        host, _, port = listen.rpartition(":")
         self._door = door
         self._repositories = repositories
-        self._server = (_Shared if shared else _Server)((host, int(port)), _Quiet)
+        self._server = (_Shared if shared else _Server)(apart(listen), _Quiet)
         self._log = get_logger("git")
 
     @property
     def address(self) -> str:
         """`host:port` that it is bound to."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return together(str(host), port)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`."""
@@ -204,6 +205,10 @@ def _judged(files: dict[str, bytes], before: dict[str, bytes]) -> bytes | None:
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
 
     def server_bind(self) -> None:
         # The base class would look the host's name up, which asks DNS.

@@ -4,13 +4,18 @@ import asyncio
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst_environment.domain import trees
+from catalyst_environment.githttp import GitServer
+from catalyst_environment.repositories import Repositories
 from catalyst_testkit import eventually
+from catalyst_testkit.servers import sixth_version
 from dulwich import porcelain
 from dulwich.client import HTTPUnauthorized
 from dulwich.errors import GitProtocolError, NotGitRepository
@@ -161,3 +166,20 @@ async def test_the_sovereigns_own_home_is_read_by_its_officers_and_written_by_no
         with pytest.raises((GitProtocolError, HTTPUnauthorized, NotGitRepository)):
             await hand.clone(stranger, name=stranger.strip("/").replace("/", "-"))
     clone.close()
+
+
+async def test_repositories_are_served_in_a_cluster_of_the_sixth_version(tmp_path: Path) -> None:
+    async def shut() -> None:
+        """It holds nothing."""
+
+    door: Any = SimpleNamespace(close=shut)
+    server, stop = GitServer(f"{sixth_version()}:0", Repositories(tmp_path), door), asyncio.Event()
+    serving = asyncio.create_task(server.run(stop))
+    try:
+        assert server.address.startswith("[::1]:")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"http://{server.address}/")).status_code == 404
+    finally:
+        stop.set()
+        await serving
+        await server.close()

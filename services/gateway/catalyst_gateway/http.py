@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from catalyst_mesh.addresses import apart
 
 
 class HttpServer:
@@ -16,10 +17,10 @@ class HttpServer:
     """
 
     def __init__(self, app: Any, listen: str, *, shared: bool = False) -> None:
-        host, _, port = listen.rpartition(":")
-        self._address = (host, int(port)) if shared else None
+        host, port = apart(listen)
+        self._address = (host, port) if shared else None
         config = uvicorn.Config(
-            app, host=host, port=int(port), log_config=None, access_log=False, lifespan="on",
+            app, host=host, port=port, log_config=None, access_log=False, lifespan="on",
             timeout_graceful_shutdown=3, server_header=False,
             proxy_headers=False,  # who asks is found out by our own rule (`addresses`)
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """The front door by itself: addresses, limits, retired paths, headers, conditions, compression, audit lines."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -9,11 +10,15 @@ import pytest
 from catalyst_gateway.addresses import Proxies
 from catalyst_gateway.audit import Audit, Line, QueryUnknown, Trail
 from catalyst_gateway.front import Front
+from catalyst_gateway.http import HttpServer
 from catalyst_gateway.limits import Limits, PerMinute
 from catalyst_gateway.store import Store, metadata
 from catalyst_mesh import Caller, Database, Work, migrate
 from catalyst_mesh.calls import RoleDenied
 from catalyst_mesh.paging import PageSizeInvalid, PageTokenInvalid
+from catalyst_testkit import eventually
+from catalyst_testkit.servers import sixth_version
+from httpx import AsyncClient
 from litestar import Litestar, Response, get, post
 from litestar.testing import AsyncTestClient
 
@@ -250,3 +255,19 @@ async def test_lines_are_shown_to_security_officers_and_an_organization_s_own_to
 
 async def shown(trail: Trail, who: Caller, **query: str) -> Any:
     return json.loads((await trail.page(who, query)).content)
+
+
+async def test_people_come_in_where_addresses_are_of_the_sixth_version() -> None:
+    @get("/")
+    async def here() -> str:
+        return "here"
+
+    server, stop = HttpServer(Litestar([here]), f"{sixth_version()}:0"), asyncio.Event()
+    serving = asyncio.create_task(server.run(stop))
+    try:
+        await eventually(server.is_up, within=60, what="the gateway listens")
+        async with AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"http://[::1]:{server.port}/")).text == "here"
+    finally:
+        stop.set()
+        await serving

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from catalyst_mesh.addresses import apart, together
 from dulwich.errors import NotGitRepository
 from dulwich.repo import Repo
 from dulwich.server import Backend, UploadPackHandler
@@ -62,16 +64,15 @@ class GitServer:
     def __init__(
         self, listen: str, repositories: Repositories, passwords: Passwords, *, shared: bool = False, base: str = ""
     ) -> None:
-        host, _, port = listen.rpartition(":")
         self._base = base.rstrip("/")
-        self._server = (_Shared if shared else _Server)((host, int(port)), _Quiet)
+        self._server = (_Shared if shared else _Server)(apart(listen), _Quiet)
         self._server.set_app(_guarded(repositories, passwords))
 
     @property
     def address(self) -> str:
         """`host:port` that it is bound to."""
         host, port = self._server.server_address[:2]
-        return f"{host!s}:{port}"
+        return together(str(host), port)
 
     def url(self, sovereign: str) -> str:
         """Address of a tree, without a login."""
@@ -93,6 +94,10 @@ class GitServer:
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
 
     def server_bind(self) -> None:
         # The base class would look the host's name up, which asks DNS.

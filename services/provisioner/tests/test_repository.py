@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
 from catalyst_provisioner.gitserver import GitServer, Passwords
 from catalyst_provisioner.repository import Repositories
+from catalyst_testkit.servers import sixth_version
 
 
 def test_locks_of_a_process_that_died_do_not_stop_the_next(tmp_path: Path) -> None:
@@ -26,9 +28,12 @@ def test_the_same_tree_makes_no_commit(tmp_path: Path) -> None:
     assert trees.commit("o", "u", {"a": b"1"}, "first", 1) == trees.commit("o", "u", {"a": b"1"}, "again", 2)
 
 
-async def test_whoever_asks_is_told_of_the_newest_commit_and_not_of_a_former_sovereigns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [4, 6])
+async def test_whoever_asks_is_told_of_the_newest_commit_and_not_of_a_former_sovereigns(
+    version: int, tmp_path: Path
+) -> None:
     trees, passwords, stop = Repositories(tmp_path), Passwords(b"k" * 32), asyncio.Event()
-    server = GitServer("127.0.0.1:0", trees, passwords)
+    server = GitServer("127.0.0.1:0" if version == 4 else f"{sixth_version()}:0", trees, passwords)
     serving = asyncio.create_task(server.run(stop))
     try:
         async with httpx.AsyncClient(trust_env=False) as http:

@@ -11,6 +11,8 @@
 {{- if and $values.tls.requireClient (not $values.tls.secretName) }}
 {{- fail "tls.requireClient: without tls.secretName there is no certificate that a caller could be checked by" }}
 {{- end }}
+{{- include "catalyst.demands.release" . }}
+{{- include "catalyst.demands.bundled" $values }}
 {{- $route := $values.gatewayRoute }}
 {{- if and $route.httpRoute.enabled (not $route.httpRoute.parentRefs) }}
 {{- fail "gatewayRoute.httpRoute.parentRefs: a route of no gateway leads nowhere" }}
@@ -26,6 +28,40 @@
 {{- include "catalyst.demands.daemon" (dict "daemon" $daemon "own" (index $values $daemon.key)) }}
 {{- end }}
 {{- include "catalyst.demands.networks" $values.networkPolicy }}
+{{- end }}
+
+{{/* Names of Services and of Jobs' pods are made of the release's, and have less room than Helm gives it. */}}
+{{- define "catalyst.demands.release" -}}
+{{- $name := .Release.Name }}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) }}
+{{- fail (printf "release %s: Services are named after it, so it begins with a letter and holds letters, digits and dashes alone" $name) }}
+{{- end }}
+{{- $most := contains .Chart.Name $name | ternary 35 26 }}
+{{- if gt (len $name) $most }}
+{{- fail (printf "release %s: %d characters, %d are left for it in the names of Jobs and Services" $name (len $name) $most) }}
+{{- end }}
+{{- end }}
+
+{{/* The bundled servers know nothing of what is said to the daemons elsewhere. */}}
+{{- define "catalyst.demands.bundled" -}}
+{{- if and .nats.bundled (not .nats.tokenSecret.name) }}
+{{- fail "nats.tokenSecret.name: the bundled NATS asks for a token" }}
+{{- end }}
+{{- if .postgresql.bundled }}
+{{- if ne .database.secretName .postgresql.secretName }}
+{{- fail (printf "postgresql.secretName: the bundled PostgreSQL would take passwords from %s, and daemons show those of database.secretName, %s" .postgresql.secretName .database.secretName) }}
+{{- end }}
+{{- range $name := list "userPrefix" "namePrefix" }}
+{{- if ne (index $.database $name) $.postgresql.prefix }}
+{{- fail (printf "database.%s: %s is not how the bundled PostgreSQL begins its names; postgresql.prefix is %s" $name (index $.database $name) $.postgresql.prefix) }}
+{{- end }}
+{{- end }}
+{{- if ne (int .database.port) 5432 }}{{ fail "database.port: the bundled PostgreSQL listens at 5432" }}{{ end }}
+{{- if has .database.tls (list "require" "verify-full") }}{{ fail (printf "database.tls: the bundled PostgreSQL has no certificate, and %s needs one" .database.tls) }}{{ end }}
+{{- end }}
+{{- if and .database.authoritiesSecret.name (not (has .database.tls (list "require" "verify-full"))) }}
+{{- fail (printf "database.authoritiesSecret.name: with database.tls %s no certificate is looked at" .database.tls) }}
+{{- end }}
 {{- end }}
 
 {{/* Of one daemon: (dict "daemon" … "own" …). */}}
@@ -71,22 +107,37 @@
 {{- end }}
 {{- end }}
 
-{{/* Whether the network `part` lies within `whole`, or is the same: "true" or "false". Networks of the sixth version are within ::/0, and each in itself. */}}
+{{/* Whether the network `part` lies within `whole`, or is the same: "true" or "false". */}}
 {{- define "catalyst.within" -}}
-{{- if eq .part .whole }}true{{ else if contains ":" .part }}{{ eq .whole "::/0" }}{{ else if contains ":" .whole }}false{{ else }}
 {{- $part := splitList "/" .part }}{{ $whole := splitList "/" .whole }}
 {{- $bits := int (last $whole) }}
-{{- if lt (int (last $part)) $bits }}false{{ else }}
-{{- $size := 1 }}
-{{- range until (int (sub 32 $bits)) }}{{ $size = mul $size 2 }}{{ end }}
-{{- eq (div (include "catalyst.address" (first $part) | int64) $size) (div (include "catalyst.address" (first $whole) | int64) $size) }}
-{{- end }}
+{{- if ne (contains ":" .part) (contains ":" .whole) }}false{{ else if lt (int (last $part)) $bits }}false{{ else }}
+{{- eq (include "catalyst.bits" (first $part) | trunc $bits) (include "catalyst.bits" (first $whole) | trunc $bits) }}
 {{- end }}
 {{- end }}
 
-{{/* An address of the fourth version as a number. */}}
-{{- define "catalyst.address" -}}
-{{- $number := 0 }}
-{{- range splitList "." . }}{{ $number = add (mul $number 256) (int .) }}{{ end }}
-{{- $number }}
+{{/* An address, of whatever version, as zeros and ones. */}}
+{{- define "catalyst.bits" -}}
+{{- if contains ":" . }}
+{{- $halves := splitList "::" . }}
+{{- $head := first $halves | splitList ":" | compact }}
+{{- $tail := list }}
+{{- if gt (len $halves) 1 }}{{ $tail = last $halves | splitList ":" | compact }}{{ end }}
+{{- $groups := $head }}
+{{- range until (int (sub 8 (add (len $head) (len $tail)))) }}{{ $groups = append $groups "0" }}{{ end }}
+{{- range concat $groups $tail }}
+{{- range printf "%s%s" (repeat (int (sub 4 (len .))) "0") . | splitList "" }}
+{{- include "catalyst.digits" (dict "number" (index (dict "0" 0 "1" 1 "2" 2 "3" 3 "4" 4 "5" 5 "6" 6 "7" 7 "8" 8 "9" 9 "a" 10 "b" 11 "c" 12 "d" 13 "e" 14 "f" 15) .) "count" 4) }}
+{{- end }}
+{{- end }}
+{{- else }}
+{{- range splitList "." . }}{{ include "catalyst.digits" (dict "number" (int .) "count" 8) }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* A number as so many zeros and ones. */}}
+{{- define "catalyst.digits" -}}
+{{- $left := int .number }}{{ $told := "" }}
+{{- range until (int .count) }}{{ $told = printf "%d%s" (mod $left 2) $told }}{{ $left = div $left 2 }}{{ end }}
+{{- $told }}
 {{- end }}

@@ -21,16 +21,16 @@
 {{- define "catalyst.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/part-of: catalyst
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-openova.io/sovereign: {{ .Values.sovereign.name }}
+openova.io/sovereign: {{ .Values.sovereign.name | quote }}
 {{- end }}
 
 {{/* Labels by which one daemon's pods are found: (dict "root" $ "name" …). */}}
 {{- define "catalyst.selector" -}}
 app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end }}
 
 {{/* Image of a daemon: (dict "root" $ "name" …). */}}
@@ -49,9 +49,13 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{/* The restricted profile, of a pod and of each container. */}}
 {{- define "catalyst.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+{{- /* A cluster that gives each namespace its own users (OpenShift) refuses any other. */}}
+{{- if ne (toString .Values.podSecurity.userId) "cluster" }}
+{{- $user := int64 .Values.podSecurity.userId }}
+runAsUser: {{ $user }}
+runAsGroup: {{ $user }}
+fsGroup: {{ $user }}
+{{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
@@ -82,16 +86,21 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- end }}
 
+{{/* Every address of the pod, of the family in which Services and probes call it. */}}
+{{- define "catalyst.anywhere" -}}
+{{- eq .Values.global.ipFamily "IPv6" | ternary "[::]" "0.0.0.0" }}
+{{- end }}
+
 {{/* Environment of a daemon: (dict "root" $ "daemon" … "own" …). */}}
 {{- define "catalyst.environment" -}}
 {{- $root := .root }}{{ $daemon := .daemon }}{{ $own := .own }}{{ $values := .root.Values }}{{ $prefix := .daemon.prefix }}
 - name: {{ $prefix }}LISTEN
-  value: "0.0.0.0:7400"
+  value: "{{ include "catalyst.anywhere" $root }}:7400"
 - name: {{ $prefix }}SIDE_LISTEN
-  value: "0.0.0.0:9090"
+  value: "{{ include "catalyst.anywhere" $root }}:9090"
 {{- range $daemon.listens }}
 - name: {{ printf "%s%s_LISTEN" $prefix (upper .) }}
-  value: {{ printf "0.0.0.0:%s" (include "catalyst.port" .) | quote }}
+  value: {{ printf "%s:%s" (include "catalyst.anywhere" $root) (include "catalyst.port" .) | quote }}
 {{- end }}
 {{- if and (has "repositories" $daemon.listens) (not $own.settings.repositoriesUrl) }}
 - name: {{ $prefix }}REPOSITORIES_URL
@@ -117,6 +126,7 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ printf "postgresql+asyncpg://%s%s@%s:%v/%s%s?ssl=%s" $values.database.userPrefix ($daemon.name | replace "-" "_") (include "catalyst.databaseHost" $root) $values.database.port $values.database.namePrefix ($daemon.name | replace "-" "_") $values.database.tls | quote }}
 - name: {{ $prefix }}DATABASE_PASSWORD_FILE
   value: /etc/catalyst/database/password
+{{- include "catalyst.trust" $values }}
 - name: {{ $prefix }}NATS_URL
   value: {{ include "catalyst.natsUrl" $root | quote }}
 {{- if $values.nats.tokenSecret.name }}
@@ -148,7 +158,7 @@ seccompProfile: {type: RuntimeDefault}
   value: "true"
 {{- if $daemon.shows }}
 - name: {{ $prefix }}STATES_NAMESPACE
-  value: {{ $root.Release.Namespace }}
+  value: {{ $root.Release.Namespace | quote }}
 {{- if $values.controllers.requesters.enabled }}
 - name: {{ $prefix }}REQUESTERS
   value: "true"
@@ -164,10 +174,10 @@ seccompProfile: {type: RuntimeDefault}
   value: /var/run/catalyst/tokens
 {{- end }}
 {{- range $daemon.calls }}
-{{- $peer := .name }}
+{{- $peer := .name }}{{ $key := .key }}{{ $maybe := .maybe | default list }}
 {{- range .env }}
-{{- /* Without the daemon of Organizations tokens say who is a member; asking nobody would let nobody in. */}}
-{{- if or $values.environment.enabled (not (hasSuffix "_MEMBERSHIPS_TARGET" .)) }}
+{{- /* Where it may be told that there is none, it is not told of one that is off: asking nobody for memberships would let nobody in. */}}
+{{- if or (index $values $key).enabled (not (has . $maybe)) }}
 - name: {{ . }}
   value: {{ printf "%s-%s:%v" (include "catalyst.fullname" $root) $peer $values.service.grpc | quote }}
 {{- end }}
@@ -188,6 +198,23 @@ seccompProfile: {type: RuntimeDefault}
   value: {{ $values.tls.requireClient | quote }}
 {{- end }}
 {{- include "catalyst.settings" (dict "daemon" $daemon "settings" (merge (dict) $own.settings $values.settings)) }}
+{{- end }}
+
+{{/* By whose word certificates are believed, as Python, git and PostgreSQL's client want to be told. */}}
+{{- define "catalyst.trust" -}}
+{{- $bundle := "/etc/ssl/certs/ca-certificates.crt" }}
+{{- with .trust.configMapName }}
+{{- $bundle = "/etc/catalyst/trust/ca.crt" }}
+{{- range list "SSL_CERT_FILE" "GIT_SSL_CAINFO" }}
+- name: {{ . }}
+  value: {{ $bundle }}
+{{- end }}
+{{- end }}
+{{- if .database.authoritiesSecret.name }}{{ $bundle = "/etc/catalyst/database-authorities/ca.crt" }}{{ end }}
+{{- if or .database.authoritiesSecret.name (eq .database.tls "verify-full") }}
+- name: PGSSLROOTCERT
+  value: {{ $bundle }}
+{{- end }}
 {{- end }}
 
 {{/* Where clusters reach the repositories: by the host name of the route, where there is one, else inside this cluster alone. */}}

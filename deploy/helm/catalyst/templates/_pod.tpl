@@ -18,6 +18,12 @@
 {{- if .root.Values.tls.secretName }}
 - {name: tls, mountPath: /etc/catalyst/tls, readOnly: true}
 {{- end }}
+{{- if .root.Values.trust.configMapName }}
+- {name: trust, mountPath: /etc/catalyst/trust, readOnly: true}
+{{- end }}
+{{- if .root.Values.database.authoritiesSecret.name }}
+- {name: database-authorities, mountPath: /etc/catalyst/database-authorities, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{/* Its volumes; `data` is a claim where the daemon keeps something: (dict … "data" false leaves that out). */}}
@@ -28,20 +34,20 @@
 {{- end }}
 - name: sealing
   secret:
-    secretName: {{ .root.Values.sealing.secretName }}
+    secretName: {{ .root.Values.sealing.secretName | quote }}
     defaultMode: 0440
     items: [{key: {{ .daemon.name }}, path: seal.key}]
 - name: database
   secret:
-    secretName: {{ .root.Values.database.secretName }}
+    secretName: {{ .root.Values.database.secretName | quote }}
     defaultMode: 0440
     items: [{key: {{ .daemon.name }}, path: password}]
 {{- with .root.Values.nats.tokenSecret }}{{ if .name }}
 - name: nats
   secret:
-    secretName: {{ .name }}
+    secretName: {{ .name | quote }}
     defaultMode: 0440
-    items: [{key: {{ .key }}, path: token}]
+    items: [{key: {{ .key | quote }}, path: token}]
 {{- end }}{{ end }}
 {{- /* For TokenReview: a token for the API server itself, and its certificate. */}}
 - name: kubernetes
@@ -66,25 +72,38 @@
     defaultMode: 0440
     sources:
 {{- range .own.secrets }}
-      - secret: {name: {{ . }}}
+      - secret: {name: {{ . | quote }}}
 {{- end }}
 {{- end }}
 {{- with .root.Values.tls.secretName }}
 - name: tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
+{{- with .root.Values.trust }}{{ if .configMapName }}
+- name: trust
+  configMap:
+    name: {{ .configMapName | quote }}
+    items: [{key: {{ .key | quote }}, path: ca.crt}]
+{{- end }}{{ end }}
+{{- with .root.Values.database.authoritiesSecret }}{{ if .name }}
+- name: database-authorities
+  secret:
+    secretName: {{ .name | quote }}
+    defaultMode: 0440
+    items: [{key: {{ .key | quote }}, path: ca.crt}]
+{{- end }}{{ end }}
 {{- end }}
 
 {{/* What every pod of a daemon has, whatever runs it. */}}
 {{- define "catalyst.podBasics" -}}
-serviceAccountName: {{ include "catalyst.fullname" .root }}-{{ .daemon.name }}
+serviceAccountName: {{ .account | default (printf "%s-%s" (include "catalyst.fullname" .root) .daemon.name) }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext: {{- include "catalyst.podSecurity" .root | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .root.Values.nodeSelector }}
@@ -94,7 +113,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -115,14 +134,16 @@ spec:
   {{- with .own.affinity }}
   affinity: {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- with $values.topologySpread }}
   topologySpreadConstraints:
-    {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-    - maxSkew: 1
-      topologyKey: {{ . }}
-      whenUnsatisfiable: ScheduleAnyway
+    {{- range . }}
+    - maxSkew: {{ .maxSkew | default 1 }}
+      topologyKey: {{ .topologyKey | quote }}
+      whenUnsatisfiable: {{ .whenUnsatisfiable }}
       labelSelector:
         matchLabels: {{- include "catalyst.selector" (dict "root" $.root "name" $.daemon.name) | nindent 10 }}
     {{- end }}
+  {{- end }}
   containers:
     - name: {{ .daemon.name }}
       image: {{ include "catalyst.image" (dict "root" .root "name" .daemon.name) | quote }}
