@@ -25,7 +25,7 @@ from sqlalchemy import text
 
 from .calls import POOL, ZONE, commitment, get, provisioner, release, reservation, reserve, until
 from .conftest import Dns, Start
-from .zone_calls import HOSTS, SET, made_servers
+from .zone_calls import DOMAIN, HOSTS, SET, admin, made_servers, zone
 
 pytestmark = pytest.mark.either_database
 
@@ -246,6 +246,17 @@ async def test_scenario_14_a_pool_whose_zone_is_missing_waits_for_it_and_no_star
 
             await eventually(told, within=60)
             assert await dns.backend.get_zone(zone="omani.trade.") is None
+
+
+@on_one_database
+async def test_no_pool_lies_in_another_one_and_none_is_the_domain_of_somebody(start: Start, dns: Dns) -> None:
+    async with start() as daemon:
+        await made_servers(daemon, dns)
+        await admin(daemon).CreateZone(zone(dns))
+        pools = daemon.admin(PoolServiceStub)
+        for domain in ("sub.omani.works", "a.sub.omani.works", DOMAIN):
+            wish = CreatePoolRequest(pool_id=domain, pool=Pool(kinds=[Pool.KIND_SOVEREIGN], backend=dns.pool_backend))
+            assert await reason_of(pools.CreatePool(wish)) == "REQUEST_INVALID", domain
 
 
 @on_one_database

@@ -12,6 +12,7 @@ from google.protobuf import empty_pb2
 
 from catalyst_pool_domain_manager.domain import labels, policy, pools, refusals
 from catalyst_pool_domain_manager.domain.backends import PLUGINS, kept_as, resource_of
+from catalyst_pool_domain_manager.domain.hosting import Kind
 from catalyst_pool_domain_manager.domain.pools import Pool, PoolNotFound, ZoneMode
 from catalyst_pool_domain_manager.domain.registrars import AccountNotFound
 from catalyst_pool_domain_manager.domain.server_sets import ServerSetNotFound
@@ -46,8 +47,11 @@ class PoolService(service_pb2_grpc.PoolServiceServicer):
 
         async def step(tx: Store) -> Decision[Pool]:
             wish = from_pool(request.pool_id, request.pool, backend, tx.now, self._defaults)
+            known = await tx.pool(request.pool_id)
+            if known is None:
+                await _demand_place(tx, wish)
             await check_able(tx, wish)
-            return pools.create(await tx.pool(request.pool_id), wish, actor)
+            return pools.create(known, wish, actor)
 
         if request.validate_only:
             return await self._work.rehearse(step, answer=to_pool)
@@ -128,6 +132,19 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
     if etag_read != etag(known.version):
         raise refusals.EtagMismatch(name=name)
     return known
+
+
+async def _demand_place(tx: Store, wish: Pool) -> None:
+    """One allocator for each name: no pool lies in another one, nor is one the domain of somebody. Raises InvalidRequest."""
+    for other in await tx.all_pools():
+        inner, outer = sorted((wish.domain, other.domain), key=len, reverse=True)
+        if inner.endswith(f".{outer}"):
+            text = f"{inner} lies in {outer}, whose names the pool of that name gives out"
+            raise InvalidRequest((Violation("pool_id", text, "pool"),))
+    zone = await tx.zone(wish.domain)
+    if zone is not None and zone.kind is Kind.BYO:
+        text = f"{zone.name} is kept for {zone.owner}; a pool needs a zone of the kind POOL"
+        raise InvalidRequest((Violation("pool_id", text, "kind"),))
 
 
 async def check_able(tx: Store, wish: Pool) -> None:

@@ -12,6 +12,9 @@ from catalyst_sdk.dns import RecordSet
 from catalyst_pool_domain_manager.domain.imports import MOST_GENERATED, MOST_OCTETS, ZoneFileRefused, kept
 
 _WHERE = re.compile(r"^[^:]*:(\d+): (.*)$", re.DOTALL)
+_UNREADABLE = (dns.exception.DNSException, ValueError, OverflowError)
+_WORDS = {"Missing default TTL value": "no time to live is stated; begin the file with $TTL"}
+"""What the parser says, where people do not see what is meant."""
 _RANGE = re.compile(r"^(\d+)-(\d+)(?:/(\d+))?$")
 
 
@@ -21,13 +24,27 @@ def read(text: str, origin: str) -> tuple[RecordSet, ...]:
         raise ZoneFileRefused(1, f"a zone file has at most {MOST_OCTETS} octets")
     _check_lines(text, origin)
     try:
-        zone = dns.zone.from_text(text, origin=origin, relativize=False, check_origin=False, allow_include=False)
-    except (dns.exception.DNSException, ValueError, OverflowError) as error:
+        zone = _parsed(text, origin)
+    except _UNREADABLE as error:
         found = _WHERE.match(str(error))
         line, detail = (int(found[1]), found[2]) if found else (1, str(error) or type(error).__name__)
-        raise ZoneFileRefused(line, detail) from error
+        raise ZoneFileRefused(_begun(text, origin, line), _WORDS.get(detail, detail)) from error
     sets = (_set(name, rdataset) for name, node in zone.nodes.items() for rdataset in node)
     return kept(sets, origin)
+
+
+def _parsed(text: str, origin: str) -> dns.zone.Zone:
+    return dns.zone.from_text(text, origin=origin, relativize=False, check_origin=False, allow_include=False)
+
+
+def _begun(text: str, origin: str, told: int) -> int:
+    """Line of the entry that cannot be read. The parser tells where it stands, which is the next line once it has seen the
+    end of an entry: so it is asked whether what lies before is well."""
+    try:
+        _parsed("".join(text.splitlines(keepends=True)[: told - 1]), origin)
+    except _UNREADABLE:
+        return max((number for number, _ in _starts(text) if number < told), default=told)
+    return told
 
 
 def write(sets: Iterable[RecordSet], origin: str, serial: int = 0) -> str:
