@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from catalyst_catalog.domain.cards import Filter, fold, notices, search
+from catalyst_catalog.domain.cards import Filter, notices, search
+from catalyst_catalog.domain.folding import beginnings, fold, rank, wanted
 from catalyst_catalog.domain.universe import Release, State, Universe
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,3 +87,21 @@ def test_no_words_are_ever_a_pattern(text: str) -> None:
     universe = Universe([shop("a", "(.*)%_")])
     assert set(names(universe, Filter(q=text))) <= {"a"}
     assert fold(fold(text)) == fold(fold(fold(text)))
+
+
+ODD = ["Café", "cert-manager", "a/b-c", "STRASSE", "straße", "x", "İ", "-", "\x00y"]
+TEXT = st.lists(st.sampled_from(ODD), max_size=4).map(" ".join)
+
+
+@given(TEXT | st.text(max_size=12), st.lists(TEXT | st.text(max_size=12), min_size=1, max_size=3))
+def test_a_word_is_found_where_some_word_begins_with_it_and_nowhere_else(q: str, texts: list[str]) -> None:
+    def parts(text: str) -> list[str]:
+        whole = fold(text).split()
+        return whole + [part for word in whole for part in word.replace("/", "-").split("-")]
+
+    places = [
+        next((n for n, text in enumerate(texts) if any(part.startswith(word) for part in parts(text))), None)
+        for word in fold(q).split()
+    ]
+    expected = None if None in places else max((place for place in places if place is not None), default=0)
+    assert rank(wanted(q), [beginnings(text) for text in texts]) == expected

@@ -1,11 +1,11 @@
 """Cards and the search over them. The user's words are only ever compared, never a pattern."""
 
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import folding
+from .folding import fold
 from .manifest_parts import Visibility
 from .universe import Release, State
 
@@ -47,13 +47,13 @@ def search(heads: Iterable[Release], wanted: Filter, *, order: str = "rank", fal
     heads   one release per Blueprint
     order   `rank`, `name` or `title`
     """
-    words = fold(wanted.q).split()
+    words, exactly = folding.wanted(wanted.q), fold(wanted.q.strip())
     scored = [
         ((_ORDERS[order](rank, release), release.name, release.owner_org), release)
         for release in heads
-        if _is_in_grid(release, wanted.q)
+        if _is_in_grid(release, exactly)
         and _fits(release, wanted)
-        and (rank := _rank(words, _texts(release))) is not None
+        and (rank := folding.rank(words, release.manifest.searched)) is not None
     ]
     scored.sort(key=lambda entry: entry[0], reverse=falling)
     cards = tuple(release for _, release in scored)
@@ -67,24 +67,9 @@ _ORDERS: Mapping[str, Callable[[int, Release], Any]] = {
 }
 
 
-def fold(text: str) -> str:
-    """Lower case without accents."""
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(sign for sign in plain if not unicodedata.combining(sign)).casefold()
-
-
 def hits(q: str, texts: Sequence[str]) -> int | None:
     """The worst place in `texts` in which a word of `q` was found; None if one was found nowhere."""
-    return _rank(fold(q).split(), texts)
-
-
-def _rank(words: Iterable[str], texts: Sequence[str]) -> int | None:
-    places = [_first(texts, word) for word in words]
-    return None if None in places else max((place for place in places if place is not None), default=0)
-
-
-def _first(texts: Sequence[str], word: str) -> int | None:
-    return next((n for n, text in enumerate(texts) if any(part.startswith(word) for part in _parts(text))), None)
+    return folding.rank(folding.wanted(q), [folding.beginnings(text) for text in texts])
 
 
 def notices(release: Release) -> tuple[str, ...]:
@@ -94,48 +79,33 @@ def notices(release: Release) -> tuple[str, ...]:
     return tuple(told + ([release.state.name.lower()] if release.state is not State.VERIFIED else []))
 
 
-def _is_in_grid(release: Release, q: str) -> bool:
+def _is_in_grid(release: Release, exactly: str) -> bool:
     if not (release.is_offered or release.is_planned):
         return False
     if release.owner_org:
         return True  # private ones are in the universe of their owner only, whatever their manifests say
     if release.manifest.spec.visibility is Visibility.UNLISTED:
-        return fold(q.strip()) in {release.name, release.name.removeprefix("bp-")}
+        return exactly in (release.name, release.name.removeprefix("bp-"))
     return True
 
 
 def _fits(release: Release, wanted: Filter) -> bool:
     spec = release.manifest.spec
     return (
-        _admits(wanted.categories, [spec.card.category or ""])
-        and _admits(wanted.families, [release.family])
-        and wanted.tags.issubset(spec.card.tags)
+        (not wanted.categories or (spec.card.category or "") in wanted.categories)
+        and (not wanted.families or release.family in wanted.families)
+        and (not wanted.tags or wanted.tags.issubset(spec.card.tags))
         and (not wanted.layer or spec.layer.value == wanted.layer)
     )
 
 
-def _admits(wanted: frozenset[str], has: Collection[str]) -> bool:
-    return not wanted or not wanted.isdisjoint(has)
-
-
-def _texts(release: Release) -> Sequence[str]:
-    card = release.manifest.spec.card
-    names = release.name.removeprefix("bp-") + " " + release.name
-    return names, card.title, " ".join(card.tags), card.tagline, card.summary
-
-
-def _parts(text: str) -> list[str]:
-    """Words of a text; `cert-manager` is found by `cert`, by `manager` and by itself."""
-    whole = fold(text).split()
-    return whole + [part for word in whole for part in word.replace("/", "-").split("-")]
-
-
 def _facets(cards: Iterable[Release]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("category", "family", "tag", "layer")}
+    counts: dict[str, dict[str, int]] = {name: {} for name in ("category", "family", "tag", "layer")}
     for release in cards:
         spec = release.manifest.spec
-        counts["category"].update([spec.card.category] if spec.card.category else [])
-        counts["family"].update([release.family] if release.family else [])
-        counts["tag"].update(spec.card.tags)
-        counts["layer"].update([spec.layer.value])
+        for name, value in (("category", spec.card.category), ("family", spec.family), ("layer", spec.layer.value)):
+            if value:
+                counts[name][value] = counts[name].get(value, 0) + 1
+        for tag in spec.card.tags:
+            counts["tag"][tag] = counts["tag"].get(tag, 0) + 1
     return {n: dict(sorted(c.items(), key=lambda entry: (-entry[1], entry[0]))) for n, c in counts.items()}

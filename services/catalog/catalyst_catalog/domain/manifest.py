@@ -5,12 +5,13 @@ Unknown fields are errors, except `x-…`. What only a listed Blueprint needs is
 
 import json
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from catalyst_sdk import Violation
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from . import config_schema, ranges
+from . import config_schema, folding, ranges
 from .manifest_parts import (
     Card,
     Dependency,
@@ -142,6 +143,19 @@ class Manifest(Part):
     def namespace(self) -> str:
         """Where its release is installed; by default the name without its prefix."""
         return self.spec.namespace or self.name.removeprefix("bp-")
+
+    @cached_property
+    def searched(self) -> tuple[str, ...]:
+        """What a card is found by, the best place first; worked out once, as every search looks at all of them."""
+        card = self.spec.card
+        texts = (
+            f"{self.name.removeprefix('bp-')} {self.name}",
+            card.title,
+            " ".join(card.tags),
+            card.tagline,
+            card.summary,
+        )
+        return tuple(map(folding.beginnings, texts))
 
     @property
     def is_opt_in(self) -> bool:
