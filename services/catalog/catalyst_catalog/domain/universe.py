@@ -4,7 +4,7 @@ A universe is a picture of one catalogue revision for one viewer. The solver, th
 read it; nothing in it changes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -133,6 +133,14 @@ class Universe:
         self._offered: dict[str, tuple[Release, ...]] = {}
         self.memory: dict[Any, Any] = {}
         """What searches over this universe keep for each other, as neither it nor what they keep ever changes."""
+
+    def replaced(self, names: Collection[str], releases: Iterable[Release], revision: int) -> "Universe":
+        """This one with `releases` as all that there is of `names`; everything else is shared."""
+        fresh = Universe(releases, revision)
+        kept = {name: rows for name, rows in self._releases.items() if name not in names}
+        every = {**kept, **fresh._releases}
+        fresh._releases = {name: every[name] for name in sorted(every)}
+        return fresh
 
     def __contains__(self, name: str) -> bool:
         return name in self._releases

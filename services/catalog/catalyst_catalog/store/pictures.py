@@ -1,7 +1,7 @@
 """Pictures of the catalogue: everything that one viewer may see at one revision, indexed for questions.
 
-A question costs one look at the revision; the picture is made anew only after a change. Viewers share the parsed
-manifests, so a picture is small.
+A question costs one look at the revision. After a change what is public is read anew where it changed, and the picture of
+whoever has private Blueprints is that with its own: viewers share all the rest, so a picture is small and soon made.
 """
 
 from collections import OrderedDict
@@ -65,34 +65,60 @@ class Pictures:
         self._work = work
         self._families = tuple(families)
         self._made: OrderedDict[Viewer, Picture] = OrderedDict()
+        self._public: dict[Viewer, Picture] = {}
+        """What those see who have nothing private, whether signed in or not."""
         self._manifests: dict[_Key, tuple[int, Manifest]] = {}
 
     async def of(self, viewer: Viewer) -> Picture:
         """What `viewer` sees now."""
         async with self._work.reading() as tx:
-            revision, early = await tx.state()
+            now = await tx.state()
             known = self._made.get(viewer)
-            if known is None or (known.revision, known.early) != (revision, early):
-                known = await self._make(tx, viewer, revision, early)
+            if known is None or (known.revision, known.early) != now:
+                known = await self._drawn(tx, viewer, *now)
         self._made[viewer] = known
         self._made.move_to_end(viewer)
         while len(self._made) > MOST_PICTURES:
             self._made.popitem(last=False)
         return known
 
-    async def _make(self, tx: Store, viewer: Viewer, revision: int, early: frozenset[str]) -> Picture:
-        rows: dict[tuple[str, str], Row] = {(b["owner_org"], b["name"]): b for b in await tx.blueprints(viewer)}
+    async def _drawn(self, tx: Store, viewer: Viewer, revision: int, early: frozenset[str]) -> Picture:
+        public = Viewer(is_known=viewer.is_known)
+        before = self._public.get(public)
+        changed = await tx.changed_since(before.revision) if before and before.early == early else None
+        if before is None or changed is None:
+            blank = Picture(revision, early, Universe(()), {}, {}, self._families)
+            before = await self._redrawn(tx, blank, public, None, revision)
+        elif before.revision < revision:
+            before = await self._redrawn(tx, before, public, changed, revision)
+        self._public[public] = before
+        if not viewer.organizations:
+            return before
+        return await self._redrawn(tx, before, viewer, await tx.names_of(viewer.organizations), revision)
+
+    async def _redrawn(
+        self, tx: Store, before: Picture, viewer: Viewer, names: frozenset[str] | None, revision: int
+    ) -> Picture:
+        """A picture of what is public with `names` as `viewer` sees them now; None: all of them."""
+        if names is not None and not names and before.revision == revision:
+            return before
+        rows: dict[tuple[str, str], Row] = {(b["owner_org"], b["name"]): b for b in await tx.blueprints(viewer, names)}
         owners = _owners(rows)
         versions: dict[_Key, tuple[Version, str]] = {}
         releases = []
-        for version, uid in await tx.versions(viewer):
+        for version, uid in await tx.versions(viewer, names):
             row = rows.get((version.owner_org, version.blueprint))
             if row is not None and owners[version.blueprint] == version.owner_org:
                 key = version.owner_org, version.blueprint, version.version
-                releases.append(self._release(key, version, row, early))
+                releases.append(self._release(key, version, row, before.early))
                 # The manifest holds what the document says; keeping both would double the picture.
                 versions[key] = replace(version, document={}), uid
-        return Picture(revision, early, Universe(releases, revision), versions, rows, self._families)
+        if names is None:
+            return Picture(revision, before.early, Universe(releases, revision), versions, rows, self._families)
+        kept = {key: row for key, row in before.rows.items() if key[1] not in names}
+        left = {key: record for key, record in before.versions.items() if key[1] not in names}
+        universe = before.universe.replaced(names, releases, revision)
+        return Picture(revision, before.early, universe, {**left, **versions}, {**kept, **rows}, self._families)
 
     def _release(self, key: _Key, version: Version, row: Row, early: frozenset[str]) -> Release:
         revision, manifest = self._manifests.get(key, (0, None))

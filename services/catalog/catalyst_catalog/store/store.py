@@ -28,6 +28,8 @@ from .policies import seen_by
 from .viewers import Viewer, visible
 
 CATALOGUE = 1
+MOST_CHANGES = 500
+"""After more than these everything is read anew."""
 
 
 class Store(Transaction):
@@ -100,6 +102,19 @@ class Store(Transaction):
         query = select(t.blueprints).where(visible(t.blueprints, viewer))
         query = query if names is None else query.where(t.blueprints.c.name.in_(sorted(names)))
         return await self._seen(query, viewer)
+
+    async def names_of(self, organizations: Collection[str]) -> frozenset[str]:
+        """Bare names of the Blueprints that some Organizations have."""
+        c = t.blueprints.c
+        found = await self.sql.execute(select(c.name).where(c.owner_org.in_(sorted(organizations))))
+        return frozenset(found.scalars())
+
+    async def changed_since(self, revision: int) -> frozenset[str] | None:
+        """Bare names of the Blueprints of which anything changed since; None: too many, or not remembered any more."""
+        found = await self.changes(revision, MOST_CHANGES)
+        if len(found) == MOST_CHANGES or (found and found[0].revision != revision + 1):
+            return None
+        return frozenset(change.blueprint for change in found) - {""}
 
     async def version(self, owner: str, blueprint: str, version: str) -> tuple[Version, str] | None:
         """One version with its uid, and nobody else changes it until the commit. Who may see it was asked before."""
