@@ -96,8 +96,27 @@ class _Reach:
         return self.over(found, name, Census(found))
 
 
-async def compose(settings: ContinuumSettings) -> Daemon:
-    """Wire continuum."""
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else in this daemon stands on.
+
+    witness, census   the house's own cells, and who they are
+    """
+
+    settings: ContinuumSettings
+    profile: Profile
+    db: Database
+    metrics: ChassisMetrics
+    work: Work[Store]
+    host: PluginHost
+    witness: LeaseWitness
+    census: Census
+    memory: KeptMemory
+    registers: Registers
+    leases: Leases
+
+
+async def _ground(settings: ContinuumSettings) -> _Ground:
     profile = Profile(settings.lease_ttl, settings.lease_renew, settings.op_timeout, settings.fence_budget)
     if faults := profile.faults():
         raise SystemExit("the lease's times are not safe:\n" + "\n".join(faults))
@@ -116,27 +135,27 @@ async def compose(settings: ContinuumSettings) -> Daemon:
     reach = _Reach(settings, host, memory, profile)
     registers = Registers(reach.over(witness, "", census, WitnessMetrics(metrics.registry)), reach.of_wish)
     leases = Leases(db, metadata, metrics=metrics)
-    keeper = Keeper(work=work, registers=registers, leases=leases, profile=profile)
-    errands = Errands(work=work, registers=registers, leases=leases)
-    relocations = Relocations(settings.region, work=work, registers=registers, leases=leases)
-    house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
-    curfew = Curfew()
-    measures = ContinuumMetrics(metrics.registry)
+    return _Ground(settings, profile, db, metrics, work, host, witness, census, memory, registers, leases)
 
-    region = Region(settings, registers, host, work, house, measures) if settings.region else None
+
+async def compose(settings: ContinuumSettings) -> Daemon:
+    """Wire continuum."""
+    on = await _ground(settings)
+    house = House("", in_memory=settings.allow_in_memory, regulated=settings.regulated)
+    curfew, measures, channels = Curfew(), ContinuumMetrics(on.metrics.registry), _peers(settings)
+    elsewhere = Elsewhere(channels)
+    region = Region(settings, on.registers, on.host, on.work, house, measures) if settings.region else None
     planner = Planner(
-        registers,
+        on.registers,
         region.survey if region else _no_survey,
         noted=measures.planned,
-        judges=lambda name: host.get(SAFETY_CHECK, name),
+        judges=lambda name: on.host.get(SAFETY_CHECK, name),
     )  # fmt: skip - one call
     agents = region.roster.of if region else _nobody
-    channels = _peers(settings)
-    elsewhere = Elsewhere(channels)
     service = ContinuumService(
-        work,
-        registers,
-        profile,
+        on.work,
+        on.registers,
+        on.profile,
         curfew=curfew,
         house=house,
         planner=planner,
@@ -146,40 +165,45 @@ async def compose(settings: ContinuumSettings) -> Daemon:
         rehearses=region.rehearses if region else lambda spec: False,
         fences=region.fences if region else lambda slot, spec: 0.0,
     )  # fmt: skip - one call
-    peers = ContinuumPeerService(settings.region, agents, region.witness_of if region else lambda _: witness)
+    peers = ContinuumPeerService(settings.region, agents, region.witness_of if region else lambda _: on.witness)
     provisioner = connect(
         settings.provisioner_target, token=settings.token_for("provisioner"), tls=settings.certificates()
     )
     return Daemon(
         "continuum",
         settings,
-        db,
+        on.db,
         metadata,
-        work,
+        on.work,
         services=services(service, peers, elsewhere),
         access=ACCESS,
-        metrics=metrics,
-        plugins=host,
+        metrics=on.metrics,
+        plugins=on.host,
         bus=bus(settings),
         handled=[] if region else handled(Sovereigns(provisioner)),
-        workers=[
-            *(_of_region(region, settings.region, work, planner) if region else (keeper,)),
-            errands,
-            relocations,
-            registers,
-            memory,
-            census,
-            curfew,
-            *_controllers(settings, service, leases),
-        ],
+        workers=[*_workers(on, region, planner), curfew, *_controllers(settings, service, on.leases)],
         armable=[region] if region else [],
         closing=[
-            registers.close,
+            on.registers.close,
             lambda: provisioner.close(None),
             *(closed(channel) for channel in channels.values()),
             *(region.closing if region else ()),
         ],
     )
+
+
+def _workers(on: _Ground, region: Region | None, planner: Planner) -> list[Worker]:
+    """What runs beside the calls: agents and what serves them in a region, the keeper of Sovereigns' slots in the house."""
+    work, registers, leases, name = on.work, on.registers, on.leases, on.settings.region
+    keeper = Keeper(work=work, registers=registers, leases=leases, profile=on.profile)
+    return [
+        *(_of_region(region, name, work, planner) if region else (keeper,)),
+        Errands(work=work, registers=registers, leases=leases),
+        Relocations(name, work=work, registers=registers, leases=leases),
+        on.registers,
+        on.memory,
+        on.census,
+    ]
 
 
 def _peers(settings: ContinuumSettings) -> dict[str, grpc.aio.Channel]:

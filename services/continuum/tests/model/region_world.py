@@ -94,6 +94,8 @@ class World:
         """Whether people took the risk that two regions write."""
         self.given: dict[int, str] = {}
         """Regions that people gave an epoch without a majority of cells."""
+        self.proved: set[tuple[str, int]] = set()
+        """Regions and epochs in which a canary came through."""
         self._broken = ""
         self._type = agents
         self._ballots: dict[ballot.Ballot, set[str]] = {}
@@ -260,6 +262,8 @@ class World:
     def named(self, region: str, epoch: int) -> None:
         if self.holder_of(epoch) != region:
             self.hit(f"I12: the name leads to {region} in epoch {epoch}")
+        if (region, epoch) not in self.proved:
+            self.hit(f"order: the name leads to {region} in epoch {epoch}, where no write has come through yet")
 
     # What goes on by itself
 

@@ -127,7 +127,14 @@ class Effectors:
 
     async def probe_write(self, *, region: str, epoch: int) -> WriteProbe:
         self._must("canary")
-        return await self.slow(lambda: WriteProbe(self._site.is_open and epoch == self._site.epoch, 0.1))
+
+        def write() -> WriteProbe:
+            is_kept = self._site.is_open and epoch == self._site.epoch
+            if is_kept:
+                self._world.proved.add((region, epoch))
+            return WriteProbe(is_kept, 0.1)
+
+        return await self.slow(write)
 
     async def follow(self, *, region: str, primary: str, epoch: int, run: str, destroy: bool = False) -> FollowState:
         def follow() -> FollowState:
