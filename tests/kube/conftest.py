@@ -4,6 +4,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from catalyst_kube import KINDS
@@ -11,6 +12,7 @@ from catalyst_kube.schemas import definition
 from catalyst_testkit.servers import folder
 from catalyst_testkit.waiting import eventually_sync
 
+from .helms import Helm, helm_at
 from .server import BUILT, KubeServer
 
 
@@ -48,6 +50,18 @@ def namespace(kube: KubeServer) -> str:
     status, answer = kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert status == 201, answer
     return name
+
+
+@pytest.fixture
+def own_namespace(own_kube: KubeServer) -> str:
+    """Of a release at a server of its own."""
+    assert own_kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "catalyst-test"}})[0] == 201
+    return "catalyst-test"
+
+
+@pytest.fixture
+def helm(own_kube: KubeServer, own_namespace: str, tmp_path: Path) -> Helm:
+    return helm_at(own_kube, own_namespace, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,8 @@ from services.environment.tests.house import FakeBilling, serving_billing
 from tests.chart.charts import Rendered, render
 
 from .conftest import known
+from .helms import VALUES
 from .server import ADMIN, ISSUER, KubeServer
-from .test_release import VALUES
 
 ORGANIZATIONS = "/apis/orgs.openova.io/v1/organizations"
 RBAC = {

@@ -10,25 +10,18 @@ import subprocess
 import textwrap
 import threading
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from catalyst_testkit import releases
 from catalyst_testkit.servers import need
 
+from .helms import Helm
 from .server import KubeServer
 
 ROOT = Path(__file__).parents[2]
 CHART = Path("deploy/helm/catalyst")
-VALUES: dict[str, Any] = {
-    "sovereign": {"name": "home"},
-    "image": {"registry": "registry.example/catalyst"},
-    "postgresql": {"bundled": True},
-    "powerdns": {"bundled": True},
-}
 ROUTED: dict[str, Any] = {
     "sovereign": {"name": "home", "fqdn": "console.home.example"},
     "gatewayRoute": {"ingress": {"enabled": True}},
@@ -48,30 +41,6 @@ MADE = {
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
 }  # fmt: skip - a list
-Helm = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def namespace(own_kube: KubeServer) -> str:
-    assert own_kube.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "catalyst-test"}})[0] == 201
-    return "catalyst-test"
-
-
-@pytest.fixture
-def helm(own_kube: KubeServer, namespace: str, tmp_path: Path) -> Helm:
-    places = {f"HELM_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-
-    def run(*words: str, **values: Any) -> subprocess.CompletedProcess[str]:
-        file = tmp_path / f"{uuid.uuid4().hex}.yaml"
-        file.write_text(yaml.safe_dump({**VALUES, **values}))
-        given = ["--values", str(file), "--no-hooks"] if words[0] in ("install", "upgrade") else []
-        where = ["--namespace", namespace, "--kubeconfig", str(own_kube.kubeconfig)]
-        return subprocess.run(
-            [need("helm", package="script/helm"), *words, *given, *where],
-            env={**os.environ, **places}, capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
-
-    return run
 
 
 def there(own_kube: KubeServer, namespace: str, release: str) -> dict[str, list[str]]:
@@ -99,29 +68,31 @@ def there(own_kube: KubeServer, namespace: str, release: str) -> dict[str, list[
     return found
 
 
-def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:
+def test_a_release_comes_changes_goes_back_and_leaves_nothing(
+    own_kube: KubeServer, own_namespace: str, helm: Helm
+) -> None:
     release = f"r{uuid.uuid4().hex[:6]}"
     done = helm("install", release, str(CHART), **ROUTED)
     assert done.returncode == 0, done.stderr
-    first = there(own_kube, namespace, release)
+    first = there(own_kube, own_namespace, release)
     assert set(first) >= MADE
     assert f"{release}-catalyst-catalog" in first["Deployment"]
 
     again = helm("upgrade", release, str(CHART), catalog={"replicas": 4}, continuum={"enabled": False}, **ROUTED)
     assert again.returncode == 0, again.stderr
-    changed = there(own_kube, namespace, release)
+    changed = there(own_kube, own_namespace, release)
     assert f"{release}-catalyst-continuum" not in changed["StatefulSet"]
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{release}-catalyst-catalog"
+    path = f"/apis/apps/v1/namespaces/{own_namespace}/deployments/{release}-catalyst-catalog"
     assert own_kube.ask("GET", path)[1]["spec"]["replicas"] == 4
 
     back = helm("rollback", release, "1", "--no-hooks")
     assert back.returncode == 0, back.stderr
-    assert there(own_kube, namespace, release) == first
+    assert there(own_kube, own_namespace, release) == first
     assert own_kube.ask("GET", path)[1]["spec"]["replicas"] == 2
 
     gone = helm("uninstall", release, "--no-hooks")
     assert gone.returncode == 0, gone.stderr
-    assert there(own_kube, namespace, release) == {}
+    assert there(own_kube, own_namespace, release) == {}
     status, _ = own_kube.ask(
         "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/sovereigns.catalyst.openova.io"
     )
@@ -129,13 +100,13 @@ def test_a_release_comes_changes_goes_back_and_leaves_nothing(own_kube: KubeServ
 
 
 def test_from_the_release_before_and_back_all_objects_that_come_meanwhile_are_kept(
-    own_kube: KubeServer, namespace: str, helm: Helm, tmp_path: Path
+    own_kube: KubeServer, own_namespace: str, helm: Helm, tmp_path: Path
 ) -> None:
     release, done, made = f"r{uuid.uuid4().hex[:6]}", threading.Event(), list[str]()
     before = releases.unpack(ROOT, releases.earlier(ROOT), tmp_path / "before", str(CHART)) / CHART
     installed = helm("install", release, str(before))
     assert installed.returncode == 0, installed.stderr
-    first = there(own_kube, namespace, release)
+    first = there(own_kube, own_namespace, release)
     path = "/apis/catalyst.openova.io/v1/secretpolicies"
     sample = yaml.safe_load(Path("deploy/samples/secretpolicy.yaml").read_text())
 
@@ -157,21 +128,23 @@ def test_from_the_release_before_and_back_all_objects_that_come_meanwhile_are_ke
     finally:
         done.set()
         applying.join()
-    assert there(own_kube, namespace, release) == first
+    assert there(own_kube, own_namespace, release) == first
     kept = {one["metadata"]["name"]: one["spec"] for one in own_kube.ask("GET", path)[1]["items"]}
     assert sorted(kept) == sorted(made)
     assert all(spec == kept[made[0]] for spec in kept.values())
     assert helm("uninstall", release, "--no-hooks").returncode == 0
 
 
-def test_an_upgrade_that_the_schema_refuses_changes_nothing(own_kube: KubeServer, namespace: str, helm: Helm) -> None:
+def test_an_upgrade_that_the_schema_refuses_changes_nothing(
+    own_kube: KubeServer, own_namespace: str, helm: Helm
+) -> None:
     release = f"r{uuid.uuid4().hex[:6]}"
     assert helm("install", release, str(CHART), crds={"install": False}).returncode == 0
-    before = there(own_kube, namespace, release)
+    before = there(own_kube, own_namespace, release)
     refused = helm("upgrade", release, str(CHART), crds={"install": False}, catalog={"replcas": 1})
     assert refused.returncode != 0
     assert "replcas" in refused.stderr
-    assert there(own_kube, namespace, release) == before
+    assert there(own_kube, own_namespace, release) == before
     assert helm("uninstall", release, "--no-hooks").returncode == 0
 
 
