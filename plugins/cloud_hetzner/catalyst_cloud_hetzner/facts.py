@@ -29,6 +29,26 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Balancer:
+    """What a type of load balancer takes. Source: `max_services` and `max_targets` of Hetzner's load balancer types."""
+
+    services: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the cloud allows whoever asks; see Hetzner's documentation of networks and firewalls."""
+
+    members_per_network: int
+    """Servers and load balancers."""
+    network_prefix: int
+    """Longest prefix that a network may have."""
+    sources_per_rule: int
+    """Ranges in one rule of a firewall."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The table of `data/facts.json`."""
 
@@ -37,6 +57,9 @@ class Facts:
     sizes: Mapping[str, Size]
     superseded: frozenset[str]
     balancers: tuple[str, ...]
+    takes: Mapping[str, Balancer]
+    """What each of them takes."""
+    limits: Limits
     zones: Mapping[str, str]
     """Network zone of each region."""
     offered: frozenset[str]
@@ -67,6 +90,8 @@ def facts() -> Facts:
         sizes={size["id"]: _size(size) for size in raw["sizes"]},
         superseded=frozenset(raw["superseded_sizes"]),
         balancers=tuple(raw["load_balancer_types"]),
+        takes={type: Balancer(**row) for type, row in raw["load_balancer_limits"].items()},
+        limits=Limits(**{name: raw["limits"][name] for name in Limits.__slots__}),
         zones={region["id"]: region["network_zone"] for region in raw["regions"]},
         offered=frozenset(region["id"] for region in raw["regions"] if region.get("offered", True)),
         price_regions=frozenset(raw["price_regions"]),

@@ -27,10 +27,7 @@ def findings(
         return
     yield from _sizes(request, {offer.size: offer for offer in offers})
     yield from _ranges(request)
-    if request.load_balancer not in ("", *facts().balancers):
-        known = ", ".join(facts().balancers)
-        text = f"hetzner has no load balancer {request.load_balancer}"
-        yield _finding("size.unknown", "load_balancer.type", text, f"choose one of {known}")
+    yield from _counts(request)
     for arch in needed_arches(request):
         if arch not in binaries:
             text = f"nobody has said where servers of {arch} fetch k3s and the agent, and with which digests"
@@ -58,6 +55,31 @@ def _sizes(request: ClusterRequest, offers: Mapping[str, Offer]) -> Iterator[Fin
             yield _finding("size.deprecated", path, text, f"choose one of {others}, or set allow_deprecated")
 
 
+def _counts(request: ClusterRequest) -> Iterator[Finding]:
+    """More of something than Hetzner takes, which it would say only when half of it is made and paid."""
+    table, servers = facts(), request.control_plane.count + sum(pool.count for pool in request.worker_pools)
+    takes = table.takes.get(request.load_balancer or table.balancers[0])
+    if takes is None:
+        text = f"hetzner has no load balancer {request.load_balancer}"
+        yield _finding("size.unknown", "load_balancer.type", text, f"choose one of {', '.join(table.balancers)}")
+    elif len(request.listeners) > takes.services:
+        text = f"it takes {takes.services} listeners, not {len(request.listeners)}"
+        yield _finding("load_balancer.listeners", "load_balancer.type", text, "choose a larger one, or fewer listeners")
+    elif servers > takes.targets:
+        text = f"it leads to {takes.targets} servers, and the cluster has {servers}"
+        yield _finding("load_balancer.targets", "load_balancer.type", text, "choose a larger one", Severity.WARNING)
+    members = servers + (2 if request.control_plane.count > 1 else 1)
+    if members > table.limits.members_per_network:
+        text = (
+            f"a network takes {table.limits.members_per_network} servers and balancers, and the cluster has {members}"
+        )
+        yield _finding("network.members", "worker_pools", text, "spread the servers over several clusters")
+    if len(request.ssh_allowed_cidrs) > table.limits.sources_per_rule:
+        most = table.limits.sources_per_rule
+        text = f"a rule of a firewall takes {most} ranges, not {len(request.ssh_allowed_cidrs)}"
+        yield _finding("firewall.sources", "access.ssh_allowed_cidrs", text, "name larger ranges")
+
+
 def _ranges(request: ClusterRequest) -> Iterator[Finding]:
     paths = ("node_cidr", "pod_cidr", "service_cidr")
     ranges = {path: ip_network(getattr(request, path)) for path in paths}
@@ -69,6 +91,8 @@ def _ranges(request: ClusterRequest) -> Iterator[Finding]:
     nodes, subnet = ranges["node_cidr"], ip_network(request.subnet_cidr)
     if not any(nodes.subnet_of(private) for private in PRIVATE if nodes.version == 4):  # type: ignore[arg-type]
         yield _finding("cidr.public", "node_cidr", f"{nodes} is not a private range", "choose one of RFC 1918")
+    elif nodes.prefixlen > facts().limits.network_prefix:
+        yield _finding("cidr.small", "node_cidr", f"{nodes} is smaller than a network may be", "take a /24 or larger")
     elif not subnet.subnet_of(nodes):  # type: ignore[arg-type]
         yield _finding("cidr.outside", "subnet_cidr", f"{subnet} is not part of {nodes}", "choose a part of it")
     elif subnet.num_addresses < 32:

@@ -14,7 +14,7 @@ from catalyst_cloud_hetzner.facts import DATA, facts
 from catalyst_cloud_hetzner.plugin import catalyst_plugin
 from catalyst_cloud_hetzner.provider import HetznerCloud
 from catalyst_sdk import Permanent, RateLimited, Secret, SecretRef, Temporary
-from catalyst_sdk.cloud import ClusterRequest, NodePool, Offer, OfferQuery
+from catalyst_sdk.cloud import ClusterRequest, Listener, NodePool, Offer, OfferQuery
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.tofu import Diagnostic
 from catalyst_testkit.cloud_bench import Vault
@@ -90,6 +90,7 @@ def found(
 
 
 SOLD = offers("cpx32", "cax21")
+LISTENERS = tuple(Listener(port, 30000 + port) for port in range(80, 110))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,16 @@ SOLD = offers("cpx32", "cax21")
         ({"node_cidr": "203.0.112.0/20"}, ("cidr.public", "node_cidr")),
         ({"subnet_cidr": "10.9.1.0/24"}, ("cidr.outside", "subnet_cidr")),
         ({"subnet_cidr": "10.0.1.0/28"}, ("cidr.small", "subnet_cidr")),
+        ({"node_cidr": "10.0.1.0/25"}, ("cidr.small", "node_cidr")),
         ({"load_balancer": "lb99"}, ("size.unknown", "load_balancer.type")),
+        ({"listeners": LISTENERS[:5]}, None),
+        ({"listeners": LISTENERS[:6]}, ("load_balancer.listeners", "load_balancer.type")),
+        ({"listeners": LISTENERS[:30], "load_balancer": "lb31"}, None),
+        ({"worker_pools": (NodePool("a", "cax21", 22),)}, None),
+        ({"worker_pools": (NodePool("a", "cax21", 23),)}, ("load_balancer.targets", "load_balancer.type")),
+        ({"worker_pools": (NodePool("a", "cax21", 95),), "load_balancer": "lb31"}, None),
+        ({"worker_pools": (NodePool("a", "cax21", 96),), "load_balancer": "lb31"}, ("network.members", "worker_pools")),
+        ({"ssh_allowed_cidrs": ("203.0.113.0/24",) * 101}, ("firewall.sources", "access.ssh_allowed_cidrs")),
         ({"api_public": True}, ("api.public", "api.public")),
     ],
 )

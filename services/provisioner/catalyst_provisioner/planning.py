@@ -18,7 +18,7 @@ from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, 
 from .availability import Availability
 from .choosing import Chooser
 from .clouds import CloudPlugins
-from .domain import adoptions, cidrs, claims, layouts, plans, rules, sizing, upgrades, wishes
+from .domain import adoptions, cidrs, claims, layouts, plans, rules, sizing, tending, upgrades, wishes
 from .domain.locks import Traits
 from .domain.plans import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -26,6 +26,7 @@ from .domain.rules import IsPublicSuffix
 from .domain.sizing import Offers
 from .domain.sovereign import Sovereign
 from .domain.staleness import Present, offers_moved
+from .domain.tending import Deed
 from .domain.wishes import Document, Wish
 from .peers import Catalog, Names
 from .store import ClusterRow, Entry, Store
@@ -104,11 +105,13 @@ class Planner:
     async def apply(
         self, sovereign: Sovereign, document: Document, *, intent: str = plans.APPLY,
         adopted: Mapping[str, Mapping[str, Sequence[str]]] | None = None, found: Sequence[Finding] = (),
+        tended: Sequence[Deed] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """A plan that makes `document` true.
 
         adopted   name and id of what is given to a cluster, by address, by cluster
         found     what stands against it already
+        tended    work on single nodes beside it
         """
         wish = self.wish(document)
         known = await self._known(sovereign.id)
@@ -120,7 +123,7 @@ class Planner:
         names = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(document, wish, chosen.lock, infra, _is_applied(sovereign, document),
                         tuple(name for name in known.clusters if name not in names), rising,
-                        _handed_at_the_end(wish, known))  # fmt: skip
+                        _handed_at_the_end(wish, known), tuple(deed.plain() for deed in tended))  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
         found = [
@@ -140,6 +143,16 @@ class Planner:
         found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]
         return plans.apply(read, wanted, shown, intent=intent, more={"adopted": adopted} if adopted else {})
+
+    async def tend(self, sovereign: Sovereign, verb: str, target: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """A plan that closes, opens or empties one node. Raises TargetNotFound, SpecInvalid."""
+        known = await self._known(sovereign.id)
+        nodes = {name: (row.inventory or {}).get("nodes", ()) for name, row in known.clusters.items()}
+        deed = tending.asked(verb, target, spec, nodes)
+        found = tending.findings(deed, nodes[deed.cluster])
+        # What a cluster shows to be so already is an empty plan; pods may have come onto a node before it was closed.
+        idle = deed.verb != tending.DRAIN and deed.is_done(nodes[deed.cluster])
+        return await self.apply(sovereign, sovereign.spec, found=found, tended=() if idle else (deed,))
 
     async def adopt(
         self, sovereign: Sovereign, document: Document, labels: Mapping[str, str], ids: Sequence[str]

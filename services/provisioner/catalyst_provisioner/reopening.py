@@ -20,7 +20,8 @@ CLOSED = "closed."
 Drain, Reconcile = AgentCommand.Drain, AgentCommand.Reconcile
 GOING_ON = (Reconcile.ACTION_RESUME, Reconcile.ACTION_RESET)
 """Orders after a cluster was quiet: reconcile again, and install once more what lacks parts."""
-LEAVING = (Drain.SCOPE_NODE, Drain.SCOPE_AUTOSCALERS, Drain.SCOPE_CLOUD_RESOURCES)
+CLOSING = (Drain.SCOPE_NODE, Drain.SCOPE_CORDON)
+LEAVING = (*CLOSING, Drain.SCOPE_AUTOSCALERS, Drain.SCOPE_CLOUD_RESOURCES)
 
 
 async def instead_of(tx: Store, sovereign: str, run: str) -> None:
@@ -50,9 +51,9 @@ async def after(tx: Store, sovereign: str, run: str, since: datetime) -> None:
 
 def _back(given: Sequence[AgentCommand]) -> list[AgentCommand]:
     """Orders that undo these."""
-    nodes = dict.fromkeys(one.drain.node for one in given if one.drain.scope == Drain.SCOPE_NODE)
+    nodes = dict.fromkeys(one.drain.node for one in given if one.drain.scope in CLOSING)
     found = [AgentCommand(drain=Drain(scope=Drain.SCOPE_UNCORDON, node=node)) for node in nodes]
-    if any(one.drain.scope != Drain.SCOPE_NODE for one in given):
+    if any(one.drain.scope not in CLOSING for one in given):
         found += [AgentCommand(reconcile=Reconcile(action=action)) for action in GOING_ON]
     return found
 

@@ -59,6 +59,7 @@ class Bench:
     daemon: RunningDaemon
     world: World
     home: Path
+    probe: NamesProbe | None = None
 
     def __post_init__(self) -> None:
         self.sovereigns: Any = self.daemon.admin(stubs.SovereignServiceStub)
@@ -153,9 +154,10 @@ async def start(home: Path, clean_nats: NatsServer, around: World, database: str
 
     @asynccontextmanager
     async def one(**values: Any) -> AsyncIterator[Bench]:
-        composed: Callable[[Any], Awaitable[Any]] = partial(compose, probe=NamesProbe(around.names, around.zones))
+        probe = NamesProbe(around.names, around.zones)
+        composed: Callable[[Any], Awaitable[Any]] = partial(compose, probe=probe)
         async with running(composed, ProvisionerSettings, home, **{**given, **values}) as daemon:
-            yield Bench(daemon, around, home)
+            yield Bench(daemon, around, home, probe)
 
     one.settings, one.around, one.home = given, around, home  # type: ignore[attr-defined]  # for a child process
     yield one

@@ -345,13 +345,15 @@ class NamesProbe:
     def __init__(self, names: Names, zones: Zones) -> None:
         self._names = names
         self._zones = zones
+        self.blind = False
+        """Whether it sees nothing, so that a run does not end."""
 
     async def console(self, fqdn: str, ports: Mapping[str, int]) -> Mapping[str, Any]:
         label, _, pool = fqdn.partition(".")
         held = self._names.held.get(f"pools/{pool}/allocations/{label}")
         own = self._zones.records.get(("console", "A"), [""]) if self._zones.delegated else [""]
         address = dict(held.targets).get("default", "") if held else own[0]
-        if not address:
+        if not address or self.blind:
             return {"status": 0, "why": "no address"}
         try:
             async with httpx.AsyncClient(timeout=2, trust_env=False) as http:

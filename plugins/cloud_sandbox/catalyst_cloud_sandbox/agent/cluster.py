@@ -149,6 +149,13 @@ class Cluster:
         self._memory.suspended = suspended
         self._save()
 
+    def close(self, node: str, *, is_closed: bool) -> None:
+        """Let a node take no new pods, or take them again."""
+        others = [one for one in self._memory.closed if one != node]
+        self._memory.closed = [*others, node] if is_closed else others
+        self._save()
+        self.tell(self._inventory(self._clock()))
+
     def expect(self, generation: int) -> None:
         """The tree that comes carries this generation."""
         self._memory.generation = generation
@@ -230,7 +237,8 @@ class Cluster:
             self.beat()
 
     def _inventory(self, now: float) -> reports.Report:
-        return reports.inventory(self.here, self._memory.joined, self.ready_nodes(), self._memory.claims, now)
+        m = self._memory
+        return reports.inventory(self.here, m.joined, self.ready_nodes(), m.claims, now, m.closed)
 
     def _advance_workloads(self, now: float) -> None:
         hosted = self._memory.workloads

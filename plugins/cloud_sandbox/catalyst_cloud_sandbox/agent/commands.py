@@ -25,7 +25,7 @@ def obey(command: Command, cluster: Cluster) -> reports.Report | None:
         case "reconcile":
             return _reconcile(command, cluster)
         case "drain":
-            return _drain(command)
+            return _drain(command, cluster)
         case "probe":
             return cluster.probe(command.probe.component, command.probe.probe or "ready", command=command.id)
         case "mint_token":
@@ -53,8 +53,13 @@ def _reconcile(command: Command, cluster: Cluster) -> reports.Report:
     return reports.result(command.id)
 
 
-def _drain(command: Command) -> reports.Report:
+def _drain(command: Command, cluster: Cluster) -> reports.Report:
     # A simulated cluster makes nothing at its cloud, scales nothing, and its nodes are entries without pods.
+    asked, kinds = command.drain, Command.Drain
+    if asked.scope in (kinds.SCOPE_NODE, kinds.SCOPE_CORDON):
+        cluster.close(asked.node, is_closed=True)
+    elif asked.scope in (kinds.SCOPE_UNCORDON, kinds.SCOPE_FORGET):
+        cluster.close(asked.node, is_closed=False)
     return reports.result(command.id, message="nothing to drain (simulated)")
 
 

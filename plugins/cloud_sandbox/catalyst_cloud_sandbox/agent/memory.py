@@ -52,6 +52,8 @@ class Memory:
     """When that is done."""
     workloads: Workloads = field(default_factory=Workloads)
     """Applications of Organizations."""
+    closed: list[str] = field(default_factory=list)
+    """Names of nodes that take no new pods."""
 
 
 def save(path: Path, memory: Memory) -> None:

@@ -52,8 +52,9 @@ def heartbeat(
 
 
 def inventory(
-    here: Description, joined: dict[str, float], ready: set[str], claims: Iterable[Claim], now: float
-) -> Report:
+    here: Description, joined: dict[str, float], ready: set[str], claims: Iterable[Claim], now: float,
+    closed: Collection[str] = (),
+) -> Report:  # fmt: skip
     """What the cluster consists of."""
     status = resources_pb2.Topology.Status
     balancer = resources_pb2.Topology.LoadBalancer(
@@ -64,7 +65,7 @@ def inventory(
         observe_time=moment(now),
     )
     whole = resources_pb2.AgentInventory(
-        nodes=[_node(node, joined, ready, now) for node in here.nodes],
+        nodes=[_node(node, joined, ready, now, closed) for node in here.nodes],
         load_balancers=[balancer] if here.address else [],
         ingress_addresses=[here.address] if here.address else [],
         claims=[_claim(claim, here) for claim in claims],
@@ -153,7 +154,9 @@ def _claim(claim: Claim, here: Description) -> resources_pb2.AgentInventory.Clai
     )  # fmt: skip
 
 
-def _node(node: Node, joined: dict[str, float], ready: set[str], now: float) -> resources_pb2.Topology.Node:
+def _node(
+    node: Node, joined: dict[str, float], ready: set[str], now: float, closed: Collection[str]
+) -> resources_pb2.Topology.Node:
     status = resources_pb2.Topology.Status
     return resources_pb2.Topology.Node(
         id=node.name,
@@ -164,6 +167,7 @@ def _node(node: Node, joined: dict[str, float], ready: set[str], now: float) -> 
         status=status.STATUS_HEALTHY if node.id in ready else status.STATUS_PENDING,
         observe_time=moment(now),
         server_id=node.id,
+        cordoned=node.name in closed,
         create_time=moment(joined[node.id]) if node.id in ready else None,
     )
 

@@ -38,7 +38,7 @@ Scope = Mapping[str, Any]
 """Input of a run, plain JSON: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], "removed": [name],
 "gates": [gate], "domain": {"mode", "delegation_first"}, "handing": [name], "settled": bool, …}`; all but the clusters may be
 absent. `handing` are clusters that Crossplane gets at the end. Settled is a Sovereign outside of which nothing differed, as far
-as runs know, from what was applied before."""
+as runs know, from what was applied before. `tended` is work on single nodes: `{"cluster", "node", "verb", "grace"}`."""
 
 
 def provision(scope: Scope) -> tuple[Shape, ...]:
@@ -90,7 +90,7 @@ def _provision(scope: Scope) -> Iterator[Shape]:
     )  # fmt: skip
     last: list[str] = ["dns.commit", *(("delegation",) if own else ())]
     for cluster in scope["clusters"]:
-        steps = list(_cluster(cluster))
+        steps = [*_cluster(cluster), *_tended(cluster["name"], scope.get("tended", ()))]
         yield from steps
         last += [shape.id for shape in steps if not shape.optional and not shape.id.startswith(("enrol.", "quorum."))]
     for name in scope.get("removed", ()):
@@ -113,6 +113,16 @@ def _cluster(cluster: Mapping[str, Any]) -> Iterator[Shape]:
     if cluster.get("k3s"):
         yield _in(Shape(f"k3s.{name}", "cluster", (f"quorum.{name}",), timedelta(hours=2)), name, "k3s")
     yield from _kit(name, cluster["components"])
+
+
+def _tended(name: str, deeds: Sequence[Mapping[str, Any]]) -> Iterator[Shape]:
+    """Work on single nodes, one after the other."""
+    before = f"quorum.{name}"
+    for deed in deeds:
+        if deed["cluster"] == name:
+            limit = timedelta(seconds=deed["grace"], minutes=15)
+            yield _in(Shape(f"node.{deed['verb']}.{deed['node']}", "cluster", (before,), limit), name, "tend")
+            before = f"node.{deed['verb']}.{deed['node']}"
 
 
 def _given(clusters: Sequence[str], needs: tuple[str, ...], first: str, verb: str, last: str) -> Iterator[Shape]:

@@ -14,14 +14,14 @@ from typing import Any
 
 from catalyst_sdk.cloud import Action, CostLine, Finding, InfraPlan, LedgerRow, Severity
 
-from . import claims, costs, gates, graphs, risks
+from . import claims, costs, gates, graphs, risks, tending
 from .gates import Gate
 from .locks import Component, Lock
 from .wishes import Approval, Document, Wish
 
 APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
 ADOPT, UPGRADE, HAND_OFF = "INTENT_ADOPT", "INTENT_UPGRADE", "INTENT_HAND_OFF"
-INNER = ("sovereign", "adopted", "hand_off", "handing", "rising")
+INNER = ("sovereign", "adopted", "hand_off", "handing", "rising", "tended")
 """Parts of a body that its hash covers and nobody is shown."""
 
 NATIVE = "native"
@@ -79,6 +79,8 @@ class Wanted:
     """Versions of k3s before and after, of clusters in which it changes."""
     handing: tuple[str, ...] = ()
     """Clusters that Crossplane gets at the end."""
+    tended: tuple[Mapping[str, Any], ...] = ()
+    """Work on single nodes, see `tending`."""
 
 
 def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY,
@@ -87,6 +89,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
     wish, lock = wanted.wish, wanted.lock
     changes = [_change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
     changes += [_rise(name, *versions) for name, versions in wanted.rising.items()]
+    changes += [tending.change(deed) for deed in wanted.tended]
     changes += [_deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
                 if held.cluster in wanted.removed]  # fmt: skip
     components = [*_components(read, wish, lock), *_removals(read, wanted)]
@@ -94,7 +97,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
     cost = cost_of(read, wanted.infra)
     idle = (
         wanted.spec_applied
-        and not wanted.handing
+        and not (wanted.handing or wanted.tended)
         and all(change["action"] == "ACTION_NO_OP" for change in changes)
         and all(component["action"] == "ACTION_KEEP" for component in components)
     )
@@ -107,6 +110,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
         "risks": dangers,
         "rising": {name: list(versions) for name, versions in wanted.rising.items()},
         "handing": list(wanted.handing),
+        **({"tended": [dict(deed) for deed in wanted.tended]} if wanted.tended else {}),
         **(more or {}),
     }
     body["inputs"]["lock_digest"] = lock.digest
@@ -199,6 +203,7 @@ def scope(wanted: Wanted, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "gates": [dict(gate) for gate in asked],
         "domain": {"mode": wanted.wish.mode, "delegation_first": wanted.wish.delegation_first},
         **({"handing": list(wanted.handing)} if wanted.handing else {}),
+        **({"tended": [dict(deed) for deed in wanted.tended]} if wanted.tended else {}),
     }
 
 

@@ -1,7 +1,7 @@
 """Verbs of daily work as changes of the spec. Pure: `(document, verb, kind, target, spec) -> document`.
 
 A verb gives the spec that a person would have written by hand; the plan of it says what that does. What the spec has no
-word for (nodes, claims, buckets) is no verb here.
+word for (claims, buckets) is no verb here; work on single nodes stands in `tending`.
 """
 
 import copy

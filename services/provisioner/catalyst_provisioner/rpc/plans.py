@@ -17,7 +17,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 
 from .. import reopening, wishing
 from ..chronicle import SUPERSEDED, superseding
-from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, upgrades
+from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, tending, upgrades
 from ..domain.locks import Lock
 from ..domain.plans import Wanted
 from ..domain.reference import Reference
@@ -98,11 +98,13 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         held = await self._alive(request.parent)
         sovereigns.demand_active(held)
         clouds, reference = self._planner.clouds.clouds, self._planner.reference
+        verb, kind = _word(request.Verb.Name(request.verb), "VERB_"), _word(request.Kind.Name(request.kind), "KIND_")
+        fields = MessageToDict(request.spec)
+        if kind == tending.KIND and verb in tending.VERBS:
+            return await self._stored(request, await self._planner.tend(held, verb, request.target, fields))
         document = previews.changed(
-            held.spec, clouds, reference, verb=_word(request.Verb.Name(request.verb), "VERB_"),
-            kind=_word(request.Kind.Name(request.kind), "KIND_"), target=request.target,
-            spec=MessageToDict(request.spec),
-        )  # fmt: skip
+            held.spec, clouds, reference, verb=verb, kind=kind, target=request.target, spec=fields
+        )
         # As the contract reads it, so that a verb takes no field that a spec does not have.
         return await self._stored(request, await self._planner.apply(held, self._changed(held, _plain(document))))
 
@@ -281,7 +283,7 @@ class PlanService(service_pb2_grpc.PlanServiceServicer):
         staying = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(spec, wish, lock, {}, spec_applied=False, removed=tuple(n for n in known if n not in staying),
                         rising={name: (a, b) for name, (a, b) in plan.body["rising"].items()},
-                        handing=tuple(plan.body.get("handing", ())))  # fmt: skip
+                        handing=tuple(plan.body.get("handing", ())), tended=tuple(plan.body.get("tended", ())))  # fmt: skip
         return scope | plans.scope(wanted, plan.body["gates"])
 
     async def _body(self, held: Sovereign, intent: str, request: service_pb2.CreatePlanRequest) -> dict[str, Any]:

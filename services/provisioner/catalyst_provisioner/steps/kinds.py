@@ -106,6 +106,7 @@ def _made(
         "quorum": (partial(making.quorum, cluster=c), None, None),
         "workers": (partial(making.workers, cluster=c), None, None),
         "k3s": (partial(rolling.k3s, cluster=c), None, None),
+        "tend": (partial(rolling.tend, cluster=c, step=shape.id), None, None),
         "leave": (partial(removing.leave, cluster=c), None, partial(undoing.left, cluster=c)),
         "kit": (partial(making.kit, cluster=c, component=shape.component), None, None),
         "probe": (making.probe, None, None),

@@ -8,9 +8,10 @@ from catalyst.provisioner.v1.resources_pb2 import AgentCommand
 from catalyst_mesh.journal import Context, StepFailed
 from catalyst_sdk.cloud import Action, Binary, Change
 
-from ..domain import rolling
+from ..domain import rolling, tending
 from ..domain.conditions import is_silent
 from ..domain.rolling import Node
+from ..domain.tending import Deed
 from ..reopening import CLOSED
 from ..store import ClusterRow, CommandEnd
 from .ordering import Drain, Ordering, of_node
@@ -20,6 +21,11 @@ GRACE = timedelta(minutes=5)
 """How long budgets of disruption are obeyed before pods are deleted."""
 PATIENCE = GRACE + timedelta(minutes=3)
 """How long an agent is waited for that was told to empty a node, before its server goes all the same."""
+SCOPES = {
+    tending.CORDON: Drain.SCOPE_CORDON,
+    tending.UNCORDON: Drain.SCOPE_UNCORDON,
+    tending.DRAIN: Drain.SCOPE_NODE,
+}  # fmt: skip - pairs
 GOING = ("ACTION_DELETE", "ACTION_REPLACE")
 
 
@@ -43,6 +49,22 @@ class Rolling:
         if beat.get("k3s_version") != wanted.k3s or int(beat.get("ready_nodes", 0)) < wanted.nodes:
             await ctx.again(self._t.look_again)
         return {"k3s": wanted.k3s}
+
+    async def tend(self, ctx: Context, cluster: str, step: str) -> Any:
+        """Close a node, open it, or empty it, and see that the cluster shows it."""
+        deed = next(d for d in (Deed(**row) for row in ctx.input["tended"]) if d.step == step)
+        row = await self._t.cluster(ctx, cluster)
+        node: Node = {"id": deed.node}
+        known = (row.inventory or {}).get("nodes", ())
+        await self._was_closed(ctx, row, next((one for one in known if one["id"] == deed.node), node))
+        grace = timedelta(seconds=deed.grace) if deed.verb == tending.DRAIN else None
+        end = await self._orders.end(ctx, cluster, step, of_node(node, SCOPES[deed.verb], grace))
+        if end is not None and end.code:
+            raise StepFailed("NODE_REFUSED", f"{deed.node}: {end.message}", user_action="see to the node, and retry")
+        if end is None or not deed.is_done(known):
+            await ctx.again(self._t.look_again)
+        await _tell_left(ctx, node, end)
+        return {"left": list(end.remaining)}
 
     async def emptied(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node]) -> None:
         """Move pods off nodes whose servers are to go, as far as their cluster can be reached."""
