@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -124,7 +125,7 @@ class Api:
         params = {k: v for k, v in query.items() if v not in (None, "")}
         try:
             with self._http.stream(
-                "GET", path, params=params, headers=headers, timeout=httpx.Timeout(PATIENCE, read=silence)
+                "GET", _address(path), params=params, headers=headers, timeout=httpx.Timeout(PATIENCE, read=silence)
             ) as answer:
                 if answer.status_code != 200:
                     answer.read()
@@ -150,6 +151,7 @@ class Api:
 
     def _asked(self, verb: str, path: str, **rest: Any) -> httpx.Response:
         """The answer; of another replica of the gateway where one died, if the call may be made twice."""
+        path = _address(path)
         for pause in RETRIES:
             try:
                 return self._http.request(verb, path, headers=self._headers(), **rest)
@@ -162,6 +164,11 @@ class Api:
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._context.token()}"}
+
+
+def _address(path: str) -> str:
+    """A path whose names came from a person: none of it is a query or a fragment. What is escaped already stays so."""
+    return quote(path, safe="/:%@+,;=~*!$&'()")
 
 
 def _is_once(rest: dict[str, Any]) -> bool:
@@ -180,11 +187,20 @@ def _refused(answer: httpx.Response) -> Failure:
         reason, code = problem["reason"], problem["code"]
     except (ValueError, KeyError, TypeError):
         return Failure(f"the server answers {answer.status_code}", why=answer.text[:200])
+    if reason == "PATH_NOT_FOUND":
+        return _no_name(str(answer.request.url.path), reason)
     details = tuple(f"{v['field']}: {v['description']}" for v in problem.get("violations", ()))
     return Refused(
         reason, problem["detail"], why=reason, next_step=NEXT_STEPS.get(reason, ""), details=details,
         exit_code=EXIT_CODES.get(code, 1), trace_id=problem.get("traceId", ""),
     )  # fmt: skip
+
+
+def _no_name(path: str, reason: str) -> Failure:
+    """The server has no such path, so that something in it was not written as names of its kind are."""
+    name = path.removeprefix("/v1/").rpartition(":")[0] or path.removeprefix("/v1/")
+    how = "write the whole name, as a list shows it with `-o name`; --help has an example"
+    return Refused(reason, f"{name} names nothing of this kind", why=reason, next_step=how, exit_code=2)
 
 
 class Refused(Failure):

@@ -1,6 +1,7 @@
 """What commands print: data on stdout in the form that was asked for, progress and words on stderr."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,20 @@ class Form(StrEnum):
 
 
 Output = Annotated[Form, typer.Option("--output", "-o", help="How to print: table, json, yaml, name or csv.")]
+_PREFIXES = (
+    "STATE_",
+    "INTENT_",
+    "HEALTH_",
+    "SEVERITY_",
+    "LEVEL_",
+    "STATUS_",
+    "KIND_",
+    "TIER_",
+    "SCOPE_",
+    "MODE_",
+    "ROLE_",
+    "REQUIREMENT_",
+)  # fmt: skip - what the values of enums begin with
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -52,8 +67,13 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Non
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(_text(_at(row, path)) for path in columns.values()))
-    # Not a terminal: no cutting to a width that nobody has.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    # Not a terminal: no cutting to a width that nobody has, and no filling up to one.
+    page = Console(highlight=False, width=10_000, file=io.StringIO(), color_system=None)
+    page.print(table)
+    print(*(line.rstrip() for line in page.file.getvalue().splitlines()), sep="\n")  # type: ignore[attr-defined] # StringIO
 
 
 def _csv(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -81,7 +101,7 @@ def tell_fallen(answer: Mapping[str, Any]) -> None:
 def word(state: object) -> str:
     """`STATE_ACTIVE` as `ACTIVE`."""
     text = str(state or "")
-    for prefix in ("STATE_", "INTENT_", "HEALTH_", "SEVERITY_", "LEVEL_", "STATUS_", "KIND_"):
+    for prefix in _PREFIXES:
         text = text.removeprefix(prefix)
     return text
 
@@ -105,6 +125,8 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(word, value))
     return word(value) if value is not None else ""

@@ -12,7 +12,7 @@ from catalyst_billing.app import compose as compose_billing
 from catalyst_billing.settings import BillingSettings
 from catalyst_cli.commands.billing import words
 from catalyst_cli.failures import Failure
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.app import compose
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_testkit import eventually
@@ -123,6 +123,12 @@ async def test_accounts_goodwill_and_the_book_from_the_command_line(run: Run, tm
     assert data(await run("account", "freeze", "acme", "--reason", "fraud", "-o", "json"))["state"] == "STATE_FROZEN"
     await run("account", "unfreeze", "acme", "--reason", "paid")
     bundle = tmp_path / "acme.bundle"
+    bundle.write_text("of mine")
+    kept = await run("account", "export", "acme", "--target", "second", "--into", str(bundle))
+    assert isinstance(kept.exception, Failure)
+    assert bundle.read_text() == "of mine"
+    assert data(await run("account", "get", "acme", "-o", "json"))["state"] == "STATE_OPEN"
+    bundle.unlink()
     exported = await run("account", "export", "acme", "--target", "second", "--into", str(bundle))
     assert exported.exit_code == 0, exported.output
     assert "sovereigns/second" in bundle.read_text()

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from catalyst_catalog.settings import CatalogSettings
 from catalyst_cli.failures import Failure
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_mesh.plugins import NoSecrets
 from catalyst_sdk.source import Location

@@ -13,7 +13,7 @@ from catalyst_cli.api import Api, Refused
 from catalyst_cli.commands.continuum import manifests
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_continuum.app import compose as compose_continuum
 from catalyst_continuum.settings import ContinuumSettings
 from catalyst_gateway.app import compose as compose_gateway

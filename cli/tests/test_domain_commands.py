@@ -11,7 +11,7 @@ import pytest
 from catalyst.pooldomain.v1.resources_pb2 import RegistrarAccount
 from catalyst.pooldomain.v1.service_pb2 import CreateRegistrarAccountRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import RegistrarServiceStub
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.app import compose
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_testkit import eventually

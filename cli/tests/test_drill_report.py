@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from catalyst_cli.drills.figures import Gap, Kept
 from catalyst_cli.drills.report import Report, is_protected, phases
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_sdk.traces import Event, Line
 from typer.testing import CliRunner
 

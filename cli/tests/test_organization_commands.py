@@ -10,7 +10,7 @@ import httpx
 import pytest
 from catalyst_catalog.app import compose as compose_catalog
 from catalyst_catalog.settings import CatalogSettings
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_environment.app import compose as compose_environment
 from catalyst_environment.settings import EnvironmentSettings
 from catalyst_gateway.app import compose

@@ -16,3 +16,11 @@ def test_rows_are_exported_for_spreadsheets_and_no_cell_is_a_formula(capsys: pyt
         ["'=HYPERLINK(1)", ""],
         ["'-x\n", ""],
     ]  # fmt: skip - a table
+
+
+def test_a_table_in_a_pipe_is_a_line_a_row_and_ends_with_its_last_word(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"name": "a", "ok": True, "tier": "TIER_OPTIONAL"}, {"name": "b" * 300, "ok": False}]
+    show(Form.TABLE, {}, {"NAME": "name", "OK": "ok", "TIER": "tier"}, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["NAME", "OK", "TIER"], ["a", "yes", "OPTIONAL"], ["b" * 300, "no"]]
+    assert lines == [line.rstrip() for line in lines]

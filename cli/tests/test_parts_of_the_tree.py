@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import typer.main
-from catalyst_cli.main import _PARTS, build
+from catalyst_cli.tree import _PARTS, build
 
 WORDS = [word for words in _PARTS for word in words]
 

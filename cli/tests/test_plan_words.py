@@ -1,7 +1,10 @@
 """A plan as a person reads it."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+from catalyst_cli.commands.sovereign import plan as command
 from catalyst_cli.commands.sovereign import plans
 
 
@@ -72,3 +75,15 @@ def test_it_says_what_is_paid_for_and_what_a_change_saves() -> None:
         "   1 server sb8  29.20 EUR",
         "   2 server sb4  29.20 EUR",
     ]
+
+
+def test_the_plan_that_was_asked_for_is_data_and_goes_to_stdout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text("name: sovereigns/a")
+    monkeypatch.setenv("CATALYST_CLI_SERVER", "http://127.0.0.1:9")
+    monkeypatch.setenv("CATALYST_CLI_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setattr(plans, "ensure_sovereign", lambda *_: {})
+    monkeypatch.setattr(plans, "make", lambda *_: plan())
+    command.plan(tmp_path / "a.yaml")
+    assert capsys.readouterr().out.splitlines() == plans.lines(plan())

@@ -18,8 +18,8 @@ from catalyst_catalog.domain.trust import Attestation, Policy, Requirement, Sign
 from catalyst_catalog.workers.signatures import judge
 from catalyst_cli.failures import Failure
 from catalyst_cli.layouts import Layout
-from catalyst_cli.main import build
 from catalyst_cli.publishing import Folder, Publisher
+from catalyst_cli.tree import build
 from catalyst_mesh.plugins import NoSecrets
 from catalyst_sdk.source import Artifact, Location
 from catalyst_source_oci.source import OciSource

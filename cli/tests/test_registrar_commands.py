@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 from catalyst_cli.failures import Failure
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.app import compose
 from catalyst_gateway.settings import GatewaySettings
 from catalyst_testkit import eventually

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from typer.testing import CliRunner
 
 SAMPLES = Path("deploy/samples")
@@ -33,3 +33,10 @@ def test_schemas_and_kinds_are_printed(words: list[str]) -> None:
     done = CliRunner().invoke(build("resource"), ["resource", *words])
     assert done.exit_code == 0
     assert "Application" in done.output
+
+
+def test_where_nothing_is_checked_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text("kind: Pod")
+    assert (
+        "no object of these kinds" in CliRunner().invoke(build("resource"), ["resource", "lint", str(tmp_path)]).stderr
+    )

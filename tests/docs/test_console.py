@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.app import services
 from catalyst_gateway.own import PATHS
 from catalyst_gateway.routes import Routes

@@ -5,9 +5,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from catalyst_gateway.console.library import INDEX, Library
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -75,10 +76,21 @@ def test_a_command_within_a_sentence_is_there() -> None:
     root, wrong = get_command(build()), []
     for page in [*DOCS.rglob("*.md"), *Path("plugins").glob("*/README.md")]:
         for span in re.findall(r"`(catalyst [a-z][^`\n]*)`", page.read_text()):
-            command: object = root
-            for word in span.split()[1:]:
-                if not isinstance(command, TyperGroup) or not re.fullmatch("[a-z][a-z-]*", word):
-                    break
-                command = command.commands.get(word)
-            wrong += [] if command else [f"{page}: {span}"]
+            command: Any = root
+            rest = span.split()[1:]
+            while isinstance(command, TyperGroup) and rest and re.fullmatch("[a-z][a-z-]*", rest[0]):
+                command = command.commands.get(rest.pop(0))
+            wrong += [] if command and _takes(command, rest) else [f"{page}: {span}"]
     assert wrong == []
+
+
+def _takes(command: Any, words: list[str]) -> bool:
+    """Whether a command has these options, and a place for each of the other words."""
+    if isinstance(command, TyperGroup):
+        return True
+    options = {name: one for one in command.params for name in (*one.opts, *one.secondary_opts) if name.startswith("-")}
+    given = [n for n, word in enumerate(words) if word.startswith("-")]
+    valued = {n + 1 for n in given if words[n] in options and not options[words[n]].is_flag}
+    places = [one.nargs for one in command.params if one.param_type_name == "argument"]
+    others = len(words) - len({*given, *valued})
+    return {words[n] for n in given} <= {*options} and (-1 in places or others <= len(places))

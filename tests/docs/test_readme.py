@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from typer.main import get_command
 
 README = Path("README.md")

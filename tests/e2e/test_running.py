@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 from catalyst_cli.failures import Failure
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 

@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return int(asked.run(asked))
     except OSError as error:
-        _complain(f"{error.filename}: {error.strerror}")
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
         return 2
 
 

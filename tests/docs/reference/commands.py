@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from catalyst_cli.main import build
+from catalyst_cli.tree import build
 from typer.main import get_command
 
 from .words import MADE, table

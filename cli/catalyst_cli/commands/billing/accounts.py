@@ -1,14 +1,17 @@
 """`catalyst billing account`: accounts, their credit, goodwill, moves between Sovereigns."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
+from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, err, show
 
 from . import words
@@ -191,11 +194,24 @@ def export(
         catalyst billing account export acme --target sovereigns/second --into acme.bundle --yes
     """
     confirm(f"Freeze {words.account(org)} for good and export it?", yes=yes)
-    with Api(context()) as api:
+    with Api(context()) as api, _fresh(into) as file:
         wish = {"targetSovereign": words.full("sovereigns", target)}
         answer = api.post(f"/v1/billing/{words.account(org)}:export", wish, once=new_request_id())["response"]
-    into.write_bytes(base64.b64decode(answer["bundle"]))
+        file.write(base64.b64decode(answer["bundle"]))
     err.print(f"{into} is written, SHA-256 {answer['digest']}", markup=False)
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[BinaryIO]:
+    """A file that was not there, open before anything happens that needs it; gone again where that fails. Raises Failure."""
+    try:
+        with path.open("xb") as file:
+            yield file
+    except FileExistsError as error:
+        raise Failure(f"{path} is there already", next_step="choose another file for --into", exit_code=4) from error
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def import_account(

@@ -72,7 +72,7 @@ def voucher_of(api: Api, given: str) -> str:
     for row in api.pages("/v1/billing/vouchers", "vouchers", showRevoked="true"):
         if row["code"] == typed:
             return str(row["name"])
-    raise Failure(f"no voucher has the code {typed}", next_step="catalyst billing voucher list", exit_code=4)
+    raise Failure(f"no voucher has the code {typed}", next_step="catalyst billing voucher list", exit_code=3)
 
 
 def shown(row: dict[str, Any], *fields: str) -> dict[str, Any]:

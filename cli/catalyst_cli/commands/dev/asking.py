@@ -9,7 +9,7 @@ from catalyst_cli.context import context
 from catalyst_cli.dev.control import NotThere, ask
 from catalyst_cli.dev.layout import Layout
 from catalyst_cli.dev.supervisor import running
-from catalyst_cli.failures import Failure
+from catalyst_cli.failures import EXIT_CODES, Failure
 
 Folder = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the dev. Default: the one started last.")]
 
@@ -24,7 +24,7 @@ def asked(folder: Path | None, call: str, **args: Any) -> Any:
     try:
         return ask(state["control"], layout.control_token, call, **args)
     except NotThere as absent:
-        raise Failure(str(absent), next_step=absent.next_step, exit_code=4) from absent
+        raise Failure(str(absent), next_step=absent.next_step, exit_code=EXIT_CODES["NOT_FOUND"]) from absent
 
 
 def _started_last() -> Path:

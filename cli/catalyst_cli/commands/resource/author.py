@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from catalyst_cli.failures import Failure
+from catalyst_cli.output import err
 
 KindName = Annotated[str, typer.Argument(help="Kind, such as Application.")]
 
@@ -34,13 +35,16 @@ def lint_resources(
     """
     from catalyst_kube import lint
 
-    found = [(place, each) for place, manifest in _manifests(paths) for each in lint(manifest)]
+    checked = list(_manifests(paths))
+    found = [(place, each) for place, manifest in checked for each in lint(manifest)]
     if output == "json":
         rows = [{"object": place, "field": each.field, "message": each.message} for place, each in found]
         typer.echo(json.dumps({"findings": rows}, indent=2))
     else:
         for place, each in found:
             typer.echo(f"{place}: {each}")
+    if not checked:
+        err.print("no object of these kinds was found: catalyst resource kinds", markup=False)
     if found:
         raise typer.Exit(1)
 

@@ -11,6 +11,8 @@ from catalyst_cli.commands.sovereign.files import read
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, show
 
+COLUMNS = {"NAME": "name", "STATE": "state", "APPLICABLE": "applicable", "HASH": "hash", "EXPIRES": "expireTime"}
+
 
 def plan(
     file: Annotated[Path, typer.Option("--file", "-f", help="The Sovereign as YAML or JSON.")],
@@ -29,7 +31,7 @@ def plan(
     plans.ensure_sovereign(api, name, spec)
     made = plans.make(api, name, "APPLY", spec)
     if output is Form.TABLE:
-        plans.summary(made)
+        print("\n".join(plans.lines(made)))
     else:
-        show(output, made, {})
+        show(output, made, COLUMNS)
     plans.require_applicable(made)

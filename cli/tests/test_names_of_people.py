@@ -1,0 +1,44 @@
+"""Names as people type them reach the server as names, and one that is none is answered in their words."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from catalyst_cli.api import Api, Refused
+from catalyst_cli.context import Context
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text("t")
+    return file
+
+
+def api_of(token: Path, answer: httpx.Response, asked: list[bytes]) -> Api:
+    def serve(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path)
+        return answer
+
+    api = Api(Context("http://server", token))
+    api._http = httpx.Client(base_url="http://server", transport=httpx.MockTransport(serve))
+    return api
+
+
+def test_nothing_of_a_name_becomes_a_query_or_is_dropped(token: Path) -> None:
+    asked: list[bytes] = []
+    with api_of(token, httpx.Response(200, json={}), asked) as api:
+        api.get("/v1/sovereigns/a#b?c=d e", view="full")
+        api.get("/v1/catalog/x/versions/1%2B2:readArtifact")
+    assert asked == [b"/v1/sovereigns/a%23b%3Fc=d%20e?view=full", b"/v1/catalog/x/versions/1%2B2:readArtifact"]
+
+
+def test_a_name_of_no_kind_is_wrong_usage_and_is_told_without_the_path_of_the_server(token: Path) -> None:
+    problem = {
+        "reason": "PATH_NOT_FOUND",
+        "code": "NOT_FOUND",
+        "detail": "there is no POST /v1/run-1:pause; see /v1/openapi.json",
+    }
+    with api_of(token, httpx.Response(404, json=problem), []) as api, pytest.raises(Refused) as refused:
+        api.post("/v1/run-1:pause")
+    assert (refused.value.exit_code, refused.value.what) == (2, "run-1 names nothing of this kind")
