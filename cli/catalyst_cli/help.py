@@ -33,11 +33,11 @@ class _Copied:
                 )
 
 
-class Command(_Copied, typer.core.TyperCommand):  # type: ignore[misc] # its base says nothing of the type of `help`
+class Command(_Copied, typer.core.TyperCommand):
     """A command."""
 
 
-class Group(_Copied, typer.core.TyperGroup):  # type: ignore[misc] # likewise
+class Group(_Copied, typer.core.TyperGroup):
     """Commands below a word that is one itself."""
 
 

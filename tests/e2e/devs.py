@@ -73,15 +73,16 @@ class Dev:
     def start(self) -> None:
         """Start, or start again."""
         self._close()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "dev.err").open("a") as log:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        said = self.folder.with_name(f"{self.folder.name}.err")
+        with said.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "catalyst_cli", *self.arguments()], env=self.environment, stdout=subprocess.PIPE,
                 stderr=log, text=True, start_new_session=True,
             )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"dev did not come up: {(self.folder / 'dev.err').read_text()[-2000:]}"
+        assert line, f"dev did not come up: {said.read_text()[-2000:]}"
         self.state = json.loads(line)
 
     def stop(self) -> None:

@@ -20,6 +20,15 @@ def test_a_taken_port_names_its_holder_and_starts_nothing(folder: Path) -> None:
     assert dev.processes() == []
 
 
+def test_a_folder_of_somebody_is_neither_taken_nor_cleaned(folder: Path) -> None:
+    dev = Dev(folder / "work")
+    dev.folder.mkdir()
+    (dev.folder / "thesis").write_text("five years")
+    for answer in (dev.command("dev", "--clean", "--data-dir", str(dev.folder)), dev.command(*dev.arguments())):
+        assert (answer.returncode, answer.stdout) == (1, ""), answer.stderr
+    assert [path.name for path in dev.folder.iterdir()] == ["thesis"]
+
+
 def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by_any_of_them(folder: Path) -> None:
     dev = Dev(folder / "data")
     dev.start()

@@ -52,6 +52,13 @@ class AlreadyRunning(Exception):
         self.state = state
 
 
+class NotOurs(Exception):
+    """A folder holds something that no dev made; it would be gone with the data one day."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds something else")
+
+
 class Unready(Exception):
     """Some parts did not come up; their logs say why."""
 
@@ -260,9 +267,9 @@ class Supervisor:
 
 
 def running(layout: Layout) -> dict[str, Any] | None:
-    """What the dev that holds this folder wrote about itself; None where none does."""
+    """What the dev that holds this folder wrote about itself; None where none does. The folder stays as it is."""
     try:
-        with layout.lock.open("a+") as file:
+        with layout.lock.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fcntl.flock(file, fcntl.LOCK_UN)
             return None
@@ -287,6 +294,8 @@ class _hold:  # noqa: N801 - reads as a word of the with statement
     def __enter__(self) -> None:
         if (state := running(self._layout)) is not None:
             raise AlreadyRunning(state)
+        if not self._layout.lock.exists() and any(self._layout.folder.iterdir()):
+            raise NotOurs(self._layout.folder)
         self._file = self._layout.lock.open("a+")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

@@ -23,7 +23,7 @@ from catalyst_cli.dev.ports import PortsTaken
 from catalyst_cli.dev.powerdns import PowerDnsUnusable
 from catalyst_cli.dev.seed import VOUCHER, SeedRefused
 from catalyst_cli.dev.shop import SlotRefused
-from catalyst_cli.dev.supervisor import AlreadyRunning, Supervisor, Unready, running
+from catalyst_cli.dev.supervisor import AlreadyRunning, NotOurs, Supervisor, Unready, running
 
 STOP_WITHIN = 60
 """Seconds that `--clean` gives a running dev to stop."""
@@ -42,6 +42,13 @@ class Rows(StrEnum):
 
     DEMO = "demo"
     POSTGRES = "postgres"
+
+
+class Shown(StrEnum):
+    """Values of `--output`."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class DnsServer(StrEnum):
@@ -84,7 +91,7 @@ def dev(
         typer.Option(help="What that application keeps its rows in: its own store, or PostgreSQL. With --regions."),
     ] = None,
     clean: Annotated[bool, typer.Option("--clean", help="Stop what runs, delete all data, and end.")] = False,
-    output: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+    output: Annotated[Shown, typer.Option("--output", "-o", help="How to print.")] = Shown.TABLE,
 ) -> None:
     """Run the whole mesh here: seven daemons, NATS, DNS, a simulated cloud, sample data. No root, no containers.
 
@@ -135,6 +142,9 @@ def dev(
             _tell(f"port {port} ({part}) is held by {holder}")
         _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
         raise typer.Exit(1) from taken
+    except NotOurs as error:
+        _tell(f"dev did not start: {error}; next: catalyst dev --data-dir FOLDER, with one that is empty or not there")
+        raise typer.Exit(1) from error
     except (CellsUnusable, DatabaseUnusable, PowerDnsUnusable) as error:
         _tell(f"dev did not start: {error}")
         raise typer.Exit(1) from error
@@ -182,8 +192,8 @@ def _drop(server: Server, mark: str) -> None:
     _tell(f"dropped {', '.join(dropped) or 'no database'} at {server.shown}")
 
 
-def _show(state: dict[str, Any], output: str) -> None:
-    if output == "json":
+def _show(state: dict[str, Any], output: Shown) -> None:
+    if output is Shown.JSON:
         print(json.dumps(state))
         sys.stdout.flush()
         return
