@@ -12,6 +12,7 @@ import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 class Form(StrEnum):
@@ -54,7 +55,8 @@ def show(form: Form, answer: Any, columns: Mapping[str, str], rows: Sequence[Map
     elif form is Form.YAML:
         print(yaml.safe_dump(answer, sort_keys=False, allow_unicode=True), end="")
     elif form is Form.NAME:
-        print("\n".join(str(row.get("name", "")) for row in listed))
+        for row in listed:
+            print(row.get("name", ""))
     elif form is Form.CSV:
         _csv(columns, listed)
     else:
@@ -66,7 +68,8 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Non
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(_text(_at(row, path)) for path in columns.values()))
+        # What people and servers wrote is no markup: `[…]` in it would vanish, and `[/…]` end the command.
+        table.add_row(*(Text(_text(_at(row, path))) for path in columns.values()))
     if sys.stdout.isatty():
         Console(highlight=False).print(table)
         return

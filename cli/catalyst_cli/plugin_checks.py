@@ -80,6 +80,8 @@ if not found:
     sys.exit("it implements no hook `catalyst_plugin`")
 """
 
+_WHERE = "give the folder of a distribution: catalyst plugins check PATH"
+
 
 def check(home: Path) -> list[Finding]:
     """All findings about the distribution in `home`, the good ones too."""
@@ -104,9 +106,11 @@ def _project(home: Path) -> dict[str, str] | Finding:
     try:
         project = tomllib.loads((home / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         entries: dict[str, str] = dict(project.get("entry-points", {}).get(GROUP, {}))
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
+        return Finding("distribution", FAILED, f"pyproject.toml: {error.strerror}", _WHERE)
+    except (ValueError, KeyError) as error:
         why = f"pyproject.toml: {error}" if not isinstance(error, KeyError) else f"pyproject.toml lacks {error}"
-        return Finding("distribution", FAILED, why, "give the folder of a distribution: catalyst plugins check PATH")
+        return Finding("distribution", FAILED, why, _WHERE)
     if len(entries) != 1:
         return Finding("distribution", FAILED, f"{len(entries)} entry points in {GROUP}, one is wanted", remedy)
     return entries

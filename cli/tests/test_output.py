@@ -24,3 +24,14 @@ def test_a_table_in_a_pipe_is_a_line_a_row_and_ends_with_its_last_word(capsys: p
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [["NAME", "OK", "TIER"], ["a", "yes", "OPTIONAL"], ["b" * 300, "no"]]
     assert lines == [line.rstrip() for line in lines]
+
+
+def test_a_cell_shows_its_text_whatever_brackets_are_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"name": '[project.entry-points."a"]'}, {"name": "[/b]"}]
+    show(Form.TABLE, {}, {"NAME": "name"}, rows)
+    assert capsys.readouterr().out.splitlines() == ["NAME", '[project.entry-points."a"]', "[/b]"]
+
+
+def test_no_names_are_no_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Form.NAME, {"rows": []}, {"NAME": "name"}, [])
+    assert capsys.readouterr().out == ""
