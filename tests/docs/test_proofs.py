@@ -11,6 +11,7 @@ PAGES = {
     "docs/explanation/continuum-proofs.md": ".",
     "docs/explanation/billing-proofs.md": ".",
     "docs/explanation/catalog-proofs.md": ".",
+    "docs/explanation/chassis-proofs.md": ".",
     "docs/explanation/journal.md": "lib/mesh/tests/journal",
     "docs/explanation/pool-domains-proofs.md": ".",
     "docs/explanation/provisioner-proofs.md": ".",
