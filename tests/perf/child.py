@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,37 @@ async def pdm(home: str, nats_url: str, rows: int) -> None:
         await asyncio.Event().wait()
 
 
+async def catalog(home: str, nats_url: str) -> None:
+    """The catalogue as it is, with as many Blueprints as its specification names."""
+    from catalyst_catalog.app import compose
+    from catalyst_catalog.settings import CatalogSettings
+    from catalyst_testkit import eventually
+    from catalyst_testkit.daemons import running
+
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.perf.full_catalogue import everything
+
+    folder = Path(home)
+    (folder / "blueprints").mkdir()
+    (folder / "blueprints" / "families.yaml").write_text("families: []\n")
+    values = {"nats_url": nats_url, "blueprints": folder / "blueprints", "sync_interval": 3600}
+    async with running(compose, CatalogSettings, folder, **values) as daemon:
+        work: Any = daemon.daemon.work
+
+        async def was_read() -> bool:
+            async with work.reading() as tx:
+                source = await tx.source("public")
+            return bool(source is not None and source.observed)
+
+        await eventually(was_read, within=60)
+        async with work.transaction() as tx:
+            source = await tx.source("public", lock=True)
+            later = replace(source, revision=source.revision + 1)
+            await tx.save(everything(later, await tx.revision()))
+        say({"target": daemon.target, "token": daemon.issuer.token("dev", groups=["/acme/org-developer"])})
+        await asyncio.Event().wait()
+
+
 async def gateway(home: str, nats_url: str, pdm: str, port: int) -> None:
     """The gateway as it is; the pool-domain manager stands for every daemon behind it."""
     from catalyst_gateway.app import compose
@@ -133,6 +165,7 @@ ROLES: Mapping[str, Any] = {
     "echo": echo,
     "troubled": troubled,
     "pdm": pdm,
+    "catalog": catalog,
     "gateway": gateway,
     "console": console,
 }  # fmt: skip - one thought
