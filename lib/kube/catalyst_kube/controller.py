@@ -3,7 +3,8 @@
 Invariants:
 - It acts on what an object is now, never on what an event said had changed: events only say where to look.
 - One object is in one pair of hands at a time, and a change that comes meanwhile is looked at afterwards.
-- A status is written only when it says something new, so that a settled world costs no writes.
+- A status is written only when it says something new, so that a settled world costs no writes; and a status that was written is
+  no reason to look again, or each step of what is under way would cost a write.
 - An object that goes is let go as soon as its end is noted durably: nothing outside can hold up a finalizer, and an end that
   cannot be had is told in an event.
 - What breaks (watch, API server, reconciler) is tried again later, and later each time, without a loss.
@@ -102,6 +103,8 @@ class Controller:
         self._pauses = pauses
         self._queue: _Queue = _Queue()
         self._written: dict[Key, float] = {}
+        self._looked: dict[Key, Any] = {}
+        """What others had written of an object when it was looked at last."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. The caller holds the lease that makes it the only one; whoever lost it and has it again runs it again."""
@@ -138,8 +141,9 @@ class Controller:
         while True:
             async for event in self._cluster.watch(self._kind, version, seconds=WATCH_SECONDS):
                 version = event.object["metadata"]["resourceVersion"]
-                if event.type in ("ADDED", "MODIFIED"):  # who is deleted was let go before
-                    self._queue.add(key_of(event.object))
+                key = key_of(event.object)
+                if event.type in ("ADDED", "MODIFIED") and self._looked.get(key) != _wished(event.object):
+                    self._queue.add(key)  # who is deleted was let go before
 
     async def _work(self) -> None:
         while True:
@@ -168,7 +172,9 @@ class Controller:
             one = await self._cluster.get(self._kind, *key)
         except Absent:
             self._written.pop(key, None)
+            self._looked.pop(key, None)
             return None
+        self._looked[key] = _wished(one)
         held = list(one["metadata"].get("finalizers", ()))
         if one["metadata"].get("deletionTimestamp"):
             if self._finalizer in held:
@@ -185,6 +191,7 @@ class Controller:
             return None
         if self._finalizer and self._finalizer not in held:  # before anything is made for it
             one = await self._cluster.set_finalizers(self._kind, one, [*held, self._finalizer])
+            self._looked[key] = _wished(one)
         try:
             seen = await self._reconciler.reconcile(one)
         except Unacceptable as error:
@@ -227,6 +234,13 @@ class Controller:
         controller = f"catalyst.openova.io/{self._kind.name.lower()}"
         with suppress(ClusterError):
             await self._cluster.note(occurrence(one, told, action, controller, self._now()))
+
+
+def _wished(one: Object) -> Any:
+    """All of an object that is somebody else's to write: whatever is no part of its status."""
+    told = one["metadata"]
+    parts = ("uid", "generation", "deletionTimestamp", "annotations", "labels", "finalizers")
+    return [told.get(part) or None for part in parts]
 
 
 def _said(value: Any) -> Any:

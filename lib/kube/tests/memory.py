@@ -18,6 +18,8 @@ SAMPLES: Mapping[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted(Path("deploy/samples").glob("*.yaml"))
 }
 QUICK = (0.0, 0.01)
+MOST_WRITES = 3
+"""Of an object until it is settled: the finalizer, that its work has begun, and that it is done."""
 
 
 class ClusterInMemory:
@@ -77,6 +79,10 @@ class ClusterInMemory:
         """Its status and reason, `False Invalid`; empty where nobody told it."""
         told = (one for one in self.status(name).get("conditions", ()) if one["type"] == type)
         return next((f"{one['status']} {one['reason']}" for one in told), "")
+
+    def written(self, name: str) -> int:
+        """How often something of an object was written by the controllers."""
+        return sum(each.partition(" ")[2] == name for each in self.writes)
 
     def accepted(self, name: str) -> str:
         return self.condition(name, "Accepted").partition(" ")[0]

@@ -15,7 +15,7 @@ from catalyst_catalog.domain.sources import Scope, Source
 from catalyst_catalog.domain.trust import Policy, Requirement
 from catalyst_testkit import eventually
 
-from lib.kube.tests.memory import SAMPLES, ClusterInMemory, reconciling
+from lib.kube.tests.memory import MOST_WRITES, SAMPLES, ClusterInMemory, reconciling
 
 from .asking import Start
 from .makers import write
@@ -73,6 +73,7 @@ async def test_an_object_is_published_or_told_what_stands_against_it(start: Star
             async with reconciling(cluster, *owned(servicers, f"sources/{CLUSTER}")) as wrong:
                 await eventually(lambda: cluster.condition("bp-shop", "Published") == "True Published", within=60)
                 assert cluster.status("bp-shop")["ociDigest"].startswith("sha256:")
+                assert cluster.written("bp-shop") <= MOST_WRITES
                 await eventually(lambda: cluster.condition("bp-public", "Published") == "False NameTaken", within=60)
                 await eventually(lambda: cluster.condition("bp-wrong", "Published").startswith("False"), within=60)
                 assert cluster.status("bp-wrong")["phase"] == "Draft"

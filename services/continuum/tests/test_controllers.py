@@ -14,7 +14,7 @@ from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of, running
 from catalyst_testkit.servers import NatsServer
 
-from lib.kube.tests.memory import ClusterInMemory, reconciling
+from lib.kube.tests.memory import MOST_WRITES, ClusterInMemory, reconciling
 from services.continuum.tests.manifests import EAST, WEST, on_own_cells, stateful
 from services.continuum.tests.test_daemon import Cells, cells  # noqa: F401 - a fixture
 
@@ -42,6 +42,7 @@ async def test_a_slot_is_made_changed_and_suspended_by_its_object_and_kept_while
     async with controlling(home, cluster, **settings) as daemon:
         stub = daemon.admin(ContinuumServiceStub)
         await eventually(lambda: cluster.condition("shop", "InSync") == "True AsWished", within=60)
+        assert cluster.written("shop") <= MOST_WRITES
         made = await stub.GetContinuum(GetContinuumRequest(name=SHOP))
         assert (made.spec.primary_region, list(made.spec.hot_standby_regions)) == (EAST, [WEST])
         cluster.put("shop", rto="120s")

@@ -14,7 +14,7 @@ from catalyst_environment.controllers.policies import asked_for
 from catalyst_kube.controller import Unacceptable
 from catalyst_testkit import eventually
 
-from lib.kube.tests.memory import ClusterInMemory, reconciling
+from lib.kube.tests.memory import MOST_WRITES, ClusterInMemory, reconciling
 
 from .house import A_MOMENT, House
 from .shop import ENV, Shop
@@ -47,6 +47,7 @@ async def test_an_organization_is_made_changed_suspended_and_begins_to_end_with_
     cluster.put("acme")
     async with controlling(house, cluster):
         await ready(house, cluster, "acme", "True Active")
+        assert cluster.written("acme") <= MOST_WRITES
         made = await house.get()
         assert (made.display_name, made.tier) == ("Acme LLC", State.TIER_SME)
         assert cluster.condition("acme", "PlanAsWished") == "False PaidOrderNeeded"
@@ -138,6 +139,7 @@ async def test_environments_and_policies_are_made_and_a_full_environment_is_told
     async with controlling(house, environments):
         await eventually(lambda: environments.accepted("acme-stg") == "True", within=60)
         assert environments.status("acme-stg")["regionCount"] == 2
+        assert environments.written("acme-stg") <= MOST_WRITES
         assert environments.condition("acme-stg", "Ready") == "False NotAvailable"
         await eventually(lambda: environments.condition("acme-prod", "InSync") == "False Differs", within=60)
         await shop.settled(shop.install("blog"))
@@ -162,6 +164,32 @@ async def test_environments_and_policies_are_made_and_a_full_environment_is_told
     assert [one.name for one in policy.compliance] == ["backup-configured", "pdb"]
     (window,) = policy.change_windows
     assert (list(window.weekdays), window.start) == ([1, 2, 3, 4], "08:00")
+
+
+STORM = 40
+
+
+@pytest.mark.parametrize("kind", ["EnvironmentPolicy", "SecretPolicy", "Runbook"])
+async def test_a_storm_costs_three_writes_an_object_whatever_breaks_meanwhile(kind: str, house: House) -> None:
+    """409s, an API server that does not answer, a watch that was forgotten: nothing of it is an object's to pay."""
+    cluster, names = ClusterInMemory(kind), [f"storm-{number}" for number in range(STORM)]
+    for name in names:
+        cluster.put(name)
+    cluster.conflicts, cluster.broken = STORM, STORM
+    async with controlling(house, cluster):
+        await eventually(lambda: len(cluster.writes) >= STORM // 2, within=60, what="it is under way")
+        cluster.broken = 0
+        _, version = await cluster.list(cluster.kind)
+        cluster.forgotten, cluster.broken = int(version) + 1, STORM
+
+        def settled() -> bool:
+            return all(cluster.status(name).get("observedGeneration") == 1 for name in names)
+
+        await eventually(settled, within=60, what="all are settled")
+        counts = {name: cluster.written(name) for name in names}
+        cluster.annotate(names[0], looked="at")
+        await eventually(lambda: cluster.watches > 1, within=60, what="it watches anew")
+    assert max(counts.values()) <= MOST_WRITES, counts
 
 
 async def standing(shop: Shop) -> list[str]:

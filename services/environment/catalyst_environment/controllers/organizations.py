@@ -63,7 +63,8 @@ class Organizations:
                 _plan(spec, held),
                 people,
                 unserved(spec, IDLE),
-                *passed_on(held.conditions),
+                # What it is made of is told when it is made, or is not to be had: each part for itself would cost a write.
+                *passed_on(() if held.state == _State.STATE_PROVISIONING else held.conditions),
             ),
             status_of(held),
             MOVING if held.state in (_State.STATE_PROVISIONING, _State.STATE_DELETING) else RESTING,
@@ -128,7 +129,11 @@ def ready(held: pb.Organization) -> Observed:
 
 def status_of(held: pb.Organization) -> dict[str, Any]:
     """What of it is there."""
-    slug, has = held.name.removeprefix("organizations/"), {one.type: one.status for one in held.conditions}
+    is_coming = held.state == _State.STATE_PROVISIONING
+    slug, has = (
+        held.name.removeprefix("organizations/"),
+        {one.type: one.status for one in held.conditions if not is_coming},
+    )
     phases = {1: "Ready", 2: "Pending"}
     return {
         "vcluster": {"name": slug, "phase": phases.get(has.get("Vcluster", 0), "Pending")},
