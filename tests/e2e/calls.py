@@ -25,3 +25,13 @@ def called(dev: Dev) -> set[tuple[str, str]]:
 def allowed() -> set[tuple[str, str]]:
     """The edges of the mesh, of which the chart makes its network policies."""
     return {(daemon.folder, peer) for daemon in found() for peer in daemon.peers.values()}
+
+
+SELDOM = {
+    ("continuum", "provisioner"): "services/continuum/tests/test_gaps.py",  # asked where events of it are missing
+    (
+        "continuum",
+        "pool_domain_manager",
+    ): "services/continuum/tests/test_traffic.py",  # by a region whose names PDM alone writes
+}
+"""Edges that one Sovereign's life does not need, each with the tests of who calls there."""
