@@ -10,6 +10,8 @@ import pytest
 from catalyst.pooldomain.v1.resources_pb2 import Delegation, Drift, Soa, Zone
 from catalyst.pooldomain.v1.service_pb2 import (
     AcceptDriftRequest,
+    CloseRollbackWindowRequest,
+    DeleteZoneRequest,
     DiffZoneRequest,
     GetZoneRequest,
     ListRecordSetsRequest,
@@ -38,6 +40,7 @@ from .flip_bench import (
     ORIGIN,
     World,
     begin,
+    cuts,
     flipped,
     planned,
     prepared,
@@ -124,10 +127,19 @@ async def test_scenario_8_beside_two_signers_a_server_that_dies_is_left_without_
             against = DiffZoneRequest(name=ZONE, against=ListRecordSetsRequest.SOURCE_SERVERS)
             changed = (await admin(daemon).DiffZone(against)).changes
             assert [one.sentence for one in changed if "DNSKEY" in one.sentence] == [], "both hosts' keys are as wished"
+            await demand_kept_while_it_moves(daemon)
             dns.kill()
             await until(daemon, Delegation.STATE_ROLLED_BACK)
             assert (it.fake.domains[DOMAIN].ns, it.fake.domains[DOMAIN].ds) == (list(OLD_HOSTS), before)
         assert (samples.wrong, samples.bare) == ([], 0)
+
+
+async def demand_kept_while_it_moves(daemon: RunningDaemon) -> None:
+    """Nobody takes away what the domain comes to, nor the way by which it goes back by itself."""
+    kept = await admin(daemon).GetZone(GetZoneRequest(name=ZONE))
+    gone = admin(daemon).DeleteZone(DeleteZoneRequest(name=ZONE, etag=kept.etag))
+    closed = cuts(daemon).CloseRollbackWindow(CloseRollbackWindowRequest(name=CUT))
+    assert [await reason_of(call) for call in (gone, closed)] == ["PROTECTED_RECORD"] * 2
 
 
 async def test_scenario_8_a_new_name_server_that_dies_takes_everything_back(

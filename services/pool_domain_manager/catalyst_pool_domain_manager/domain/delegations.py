@@ -437,10 +437,10 @@ def orphaned(d: Delegation, now: datetime) -> Delegation:
 
 
 def close(d: Delegation, etag: str, now: datetime) -> Delegation:
-    """Nothing can be taken back from now on. Closed already: nothing changes. Raises EtagMismatch, DelegationMoving."""
+    """Nothing can be taken back from now on. Closed already: nothing changes. Raises EtagMismatch, DelegationMoving: while it
+    moves, what goes wrong takes it back by itself, and must be able to."""
     demand_fresh(d, etag)
-    if d.state is State.ROLLING_BACK:
-        raise DelegationMoving(name=d.name, state=str(d.state))
+    demand_still(d)
     if d.rollback_until is None or d.rollback_until <= now:
         return d
     return _next(d, now, rollback_until=now)

@@ -180,7 +180,7 @@ class DelegationService(service_pb2_grpc.DelegationServiceServicer):
             zone = (await governed(tx, name, me)).kept
             before = await _of(tx, zone, lock=True)
             after = delegations.close(before, request.etag, tx.now)
-            if after is not before and not after.run:
+            if after is not before:
                 await ns_lives(tx, zone.domain, record_sets.NS_TTL)
             return Decision(after)
 

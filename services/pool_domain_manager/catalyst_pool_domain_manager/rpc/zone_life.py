@@ -10,7 +10,7 @@ from catalyst_mesh.journal import Engine
 from catalyst_sdk import Decision, Permanent, PluginFailure, Violation
 from catalyst_sdk.dns import Change, RecordSet
 
-from catalyst_pool_domain_manager.domain import filters, hosting, server_sets, zone_refusals
+from catalyst_pool_domain_manager.domain import delegations, filters, hosting, server_sets, zone_refusals
 from catalyst_pool_domain_manager.domain.hosting import Kind, State, Zone
 from catalyst_pool_domain_manager.domain.record_sets import Wish, frame, reframe, taken
 from catalyst_pool_domain_manager.domain.server_sets import ServerSet, ServerSetNotFound
@@ -114,6 +114,8 @@ class ZoneLife:
 
         async def step(tx: Store) -> Decision[Zone]:
             zone = (await governed(tx, request.name, me)).kept
+            if moved := await tx.delegation(zone.domain, lock=True):
+                delegations.demand_still(moved)
             decision = hosting.delete(zone, request.etag, tx.now)
             if zone.kind is Kind.POOL and await tx.pool(zone.domain) is not None:
                 raise zone_refusals.ZoneOfPool(name=zone.name, pool=f"pools/{zone.domain}")
