@@ -63,11 +63,11 @@ async def test_orders_of_a_cancelled_destroy_are_obeyed_by_nobody_who_comes_back
     work: Any = bench.daemon.daemon.work
 
     async def unheard() -> bool:
-        """As if the line had broken before the agent could tell of the end of its first order."""
-        async with work.reading() as tx:
-            known = list(await tx.sql.execute(select(COMMANDS.c.number)))
-        await work.again(lambda tx: tx.sql.execute(update(COMMANDS).values(done_at=None, code=None)))
-        return bool(known)
+        """As if the line had broken before the agent could tell that it is suspended."""
+        suspend = pb.AgentCommand(reconcile=Reconcile(action=Reconcile.ACTION_SUSPEND)).SerializeToString()
+        told = (COMMANDS.c.body == suspend) & COMMANDS.c.done_at.is_not(None)
+        changed = await work.again(lambda tx: tx.sql.execute(update(COMMANDS).where(told).values(done_at=None)))
+        return bool(changed.rowcount)
 
     await eventually(unheard, within=60)
     ended = await cancelled_at(bench, run, "quiesce", MODES.MODE_FINISH_STEP)
