@@ -120,12 +120,13 @@ def _environment_deleted(f: environments.Deleted) -> pb.EnvironmentDeleted:
     return pb.EnvironmentDeleted(environment=e.name, version=e.version, organization=f"organizations/{e.org}")
 
 
-def _where(one: applications.Application) -> dict[str, str]:
+def _where(one: applications.Application) -> dict[str, Any]:
     return {"organization": f"organizations/{one.org}", "environment": f"environments/{one.environment}"}
 
 
-def _what(one: applications.Application) -> dict[str, str]:
-    return {"blueprint": one.blueprint, "blueprint_version": one.pin.release, "digest": one.pin.digest}
+def _what(one: applications.Application) -> dict[str, Any]:
+    pin = {"blueprint": one.blueprint, "blueprint_version": one.pin.release, "digest": one.pin.digest}
+    return {**pin, "uses": one.uses, "backing": one.is_backing}
 
 
 def _requested(f: applications.Requested) -> pb.ApplicationRequested:

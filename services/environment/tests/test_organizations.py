@@ -295,6 +295,24 @@ async def test_a_search_reads_on_until_its_page_is_full(house: House) -> None:
     assert await walked(house, 2, q="nobody") == [[]]
 
 
+@pytest.mark.either_database
+async def test_a_search_reads_what_it_finds_and_what_an_earlier_release_wrote(house: House) -> None:
+    table = metadata.tables["organizations"]
+    await hold(house, replace(called(1), display_name="Old 50% Street"))
+    async with house.daemon.daemon.db.begin() as sql:
+        # Whoever reads this row fails.
+        unreadable = {"slug": "org-004", "state": "active", "version": 1, "body": {"slug": "org-004"}}
+        await sql.execute(table.insert(), {**unreadable, "sought": "org-004\nstrasse 004", "sought_version": 1})
+        await sql.execute(table.insert(), written(replace(called(2), display_name="New 50% STRASSE")))
+    assert await walked(house, 5, q="0% str") == [["Old 50% Street", "New 50% STRASSE"]]
+    assert await walked(house, 5, q="0%Str") == [[]], "what is special to the database is not special here"
+
+
+def written(one: Organization) -> dict[str, Any]:
+    row = {"slug": one.slug, "state": "active", "version": one.version, "body": to_json(one)}
+    return {**row, "sought": one.sought, "sought_version": one.sought_version}
+
+
 async def test_a_page_reads_no_more_than_it_shows(house: House) -> None:
     await hold(house, *map(called, range(4)))
     async with house.daemon.daemon.db.begin() as sql:

@@ -335,6 +335,7 @@ PAGES = (
     "/console/admin/prices",
     "/console/timeline",
     "/docs",
+    "/docs?q=lease",
     "/docs/tutorials/first-sovereign.md",
     "/docs/reference/cli/org.md",
 )  # fmt: skip - a list

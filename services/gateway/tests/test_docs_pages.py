@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from catalyst_gateway.console.finding import find
 from catalyst_gateway.console.library import Library, NoSuchDocument, anchor
 
 from .looking import Looking
@@ -49,6 +50,23 @@ def test_a_page_that_changed_is_read_anew(shelf: Library, tmp_path: Path) -> Non
     assert shelf.document("README.md").title == "Another one"
 
 
+def test_a_search_finds_the_sections_with_all_words_those_with_a_telling_heading_first(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Leases\n\nWho writes.\n\n## How a lease ends\n\nIt is given *back*.\n")
+    (tmp_path / "b.md").write_text("# Other\n\n```sh\n# a lease ends here\n```\n\n## Other\n\nnothing\n")
+    found = [(hit.section.path, hit.section.id, hit.excerpt) for hit in find(Library(tmp_path), "LEASE ends")]
+    assert found == [("a.md", "how-a-lease-ends", "It is given back."), ("b.md", "other", "# a lease ends here")]
+    assert [hit.section.id for hit in find(Library(tmp_path), "other nothing")] == ["other-1"]
+    assert find(Library(tmp_path), "lease nowhere") == find(Library(tmp_path), " ") == []
+
+
+def test_what_a_search_leads_to_is_there() -> None:
+    library = Library(Path("docs"))
+    for word in ("lease", "voucher", "webhook", "order_unpaid"):
+        hits = find(library, word)
+        assert hits
+        assert all(one.section.id in {"", *library.document(one.section.path).headings} for one in hits), word
+
+
 async def test_the_documentation_is_read_without_signing_in(look: Looking) -> None:
     index = await look.at("/docs", roles=())
     assert (index.status, "Your first Sovereign in ten minutes" in index.text) == (200, True)
@@ -57,3 +75,7 @@ async def test_the_documentation_is_read_without_signing_in(look: Looking) -> No
     schema = await look.at("/docs/reference/asyncapi.json", roles=())
     assert (schema.status, schema.headers["content-type"]) == (200, "application/json")
     assert (await look.at("/docs/nowhere.md", roles=())).status == 404
+    found = await look.at("/docs?q=first+sovereign", roles=())
+    assert "/docs/tutorials/first-sovereign.md#your-first-sovereign-in-ten-minutes" in found.links
+    nothing = await look.at("/docs?q=%3Cb%3Exyzzy", roles=())
+    assert ("Nothing has all these words" in nothing.text, "<b>xyzzy" in nothing.html) == (True, False)

@@ -232,6 +232,61 @@ async def test_each_type_is_found_by_its_name_and_in_its_list_by_one_read_of_eac
 
 
 @pytest.mark.either_database
+async def test_an_environment_is_told_by_state_with_backing_services_apart_and_who_uses_them(work: Work[Store]) -> None:
+    stand = {"blog": ("ACTIVE", ["db"], False), "db": ("ACTIVE", [], True), "wiki": ("FAILED", ["db"], False)}
+    async with work.transaction() as tx:
+        former = told(59, "environment.application.updated", "environments/acme-prod/applications/db", uses=["old"])
+        await tx.tell([former])
+        for n, (app, (state, uses, backing)) in enumerate(stand.items()):
+            key = f"environments/acme-prod/applications/{app}"
+            fact: dict[str, Any] = {"uses": uses} if uses else {"backing": backing}  # what is empty is not said
+            await tx.tell([told(60 + n, "environment.application.updated", key, state=state, **fact)])
+        other = told(70, "environment.application.updated", "environments/acme-dev/applications/x", uses=["db"])
+        await tx.tell([other])
+    admin = Caller("olga", groups=frozenset({"/acme/org-admin"}))
+    groups = "byState { groups { state backing nodes { name uses usedBy { nodes { name } } } } }"
+    statements: list[str] = []
+    engine = work.db._reader.sync_engine
+    sqlalchemy_event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    said = await asked(Graph(work), f'{{ environment(name: "acme-prod") {{ {groups} }} }}', admin)
+    assert [
+        (one["state"], one["backing"], [app["name"].rpartition("/")[2] for app in one["nodes"]])
+        for one in said["data"]["environment"]["byState"]["groups"]
+    ] == [("ACTIVE", False, ["blog"]), ("FAILED", False, ["wiki"]), ("ACTIVE", True, ["db"])]
+    (db,) = said["data"]["environment"]["byState"]["groups"][2]["nodes"]
+    assert [one["name"].rpartition("/")[2] for one in db["usedBy"]["nodes"]] == ["blog", "wiki"]
+    assert db["uses"] == [], "what it used once"
+    assert sum("FROM" in s and ("thing" in s or "stream_event" in s) for s in statements) == 4, "however many ask"
+
+
+async def test_plans_of_a_sovereign_tell_what_a_month_would_cost_more(work: Work[Store]) -> None:
+    one, plan = "sovereigns/acme", "sovereigns/acme/plans/plan-1"
+    price = {"month": {"minor": "-1460", "currency": "EUR"}, "hourMicros": "-20000"}
+    made = {"plan": plan, "intent": "INTENT_APPLY", "applicable": True, "difference": price, "actor": "ada"}
+    async with work.transaction() as tx:
+        await tx.tell(
+            [
+                told(80, "provisioner.sovereign.created", one, sovereign=one),
+                told(81, "provisioner.plan.created", one, **made),
+                told(82, "provisioner.plan.created", one, plan=plan + "2", errorCodes=["quota.servers"]),
+                told(83, "provisioner.plan.applied", one, plan=plan, actor="bo"),
+            ]
+        )  # fmt: skip - an event a row
+    query = "{ sovereigns { nodes { plans { nodes { name state applicable errorCodes difference { minor currency } } } } } }"
+    (seen,) = (await asked(Graph(work), query, ADMIN))["data"]["sovereigns"]["nodes"]
+    said = {row["name"]: row for row in seen["plans"]["nodes"]}
+    assert said[plan] == {
+        "name": plan,
+        "state": "APPLIED",
+        "applicable": True,
+        "errorCodes": [],
+        "difference": price["month"],
+    }  # fmt: skip - one answer
+    other = said[plan + "2"]
+    assert (other["state"], other["difference"], other["errorCodes"]) == ("CREATED", None, ["quota.servers"])
+
+
+@pytest.mark.either_database
 async def test_applications_are_picked_by_their_blueprint_and_no_other_is_taken_for_it(work: Work[Store]) -> None:
     installed = {"blog": "bp-ghost", "wiki": "bp-ghost-pro", "odd": "bp_ghost"}
     async with work.transaction() as tx:

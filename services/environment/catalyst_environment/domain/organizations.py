@@ -147,8 +147,17 @@ class Organization:
 
     def answers_to(self, q: str) -> bool:
         """Whether a search for `q` finds it: by a part of its slug or of what people call it, whatever the case."""
-        folded = q.casefold()
-        return folded in self.slug or folded in self.display_name.casefold()
+        return q.casefold() in self.sought
+
+    @property
+    def sought(self) -> str:
+        """What a search looks in, its case folded: the slug and what people call it, a line each."""
+        return f"{self.slug}\n{self.display_name.casefold()}"
+
+    @property
+    def sought_version(self) -> int:
+        """Version of which `sought` tells."""
+        return self.version
 
 
 def is_stopped(held: Organization) -> bool:

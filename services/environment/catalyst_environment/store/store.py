@@ -76,12 +76,16 @@ class Store(WebhookRows):
     ) -> list[Organization]:
         """A page of the Organizations that answer to `q`, and one more, by name; `among` None: of all there are.
 
-        What folds the case of a display name is Python's, which no database agrees with; so a search reads on, some
-        rows at a time, until its page is full.
+        What folds the case of a display name is Python's, which no database agrees with: the database looks in what was
+        folded when the row was written. Rows of which it does not know are read and looked at here, some at a time, until
+        the page is full.
         """
         c = t.organizations.c
         query = select(t.organizations).where(c.state.in_(states)).order_by(c.slug)
         query = query if among is None else query.where(c.slug.in_(sorted(among)))
+        if q:
+            known = c.sought.contains(q.casefold(), autoescape=True)
+            query = query.where(known | (c.sought_version != c.version))
         size = max(page.size + 1, SEARCHED_AT_ONCE if q else 0)
         found: list[Organization] = []
         after = page.after or ""

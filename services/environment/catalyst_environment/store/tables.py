@@ -14,6 +14,9 @@ organizations = Table(
     Column("state", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("body", Json, nullable=False),
+    Column("sought", Text, nullable=False, server_default=""),
+    # A release that did not know `sought` leaves it as it is: then this is another version than the row's.
+    Column("sought_version", BigInteger, nullable=False, server_default="0"),
 )  # fmt: skip - reads as a table
 members = Table(
     "members", metadata,

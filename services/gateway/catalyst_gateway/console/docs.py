@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from litestar import Response
 from markupsafe import Markup
 
+from .finding import find
 from .library import FILES, INDEX
 from .visits import Shown, Visit, page
 
@@ -21,8 +22,13 @@ PARTS = {
 
 @page("/docs", is_open=True)
 async def index(at: Visit) -> Shown:
-    """Where it begins."""
-    return await _document(at, INDEX)
+    """Where it begins; with a question, what answers it."""
+    question = at.query.get("q", "").strip()
+    if not question:
+        return await _document(at, INDEX)
+    hits = await asyncio.to_thread(find, at.library, question)
+    parts = {hit.section.path: PARTS.get(hit.section.path.partition("/")[0], "") for hit in hits}
+    return at.show("found.html", title="Found", question=question, hits=hits, parts=parts)
 
 
 @page("/docs/{path:path}", is_open=True)

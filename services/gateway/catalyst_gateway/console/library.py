@@ -64,6 +64,10 @@ class Library:
         """A file for machines, as it is. Raises NoSuchDocument."""
         return self._file(path).read_bytes()
 
+    def pages(self) -> Sequence[str]:
+        """Every page, by its path."""
+        return sorted(str(file.relative_to(self._folder)) for file in self._folder.rglob("*.md"))
+
     def has(self, path: str) -> bool:
         """Whether something is served there."""
         try:

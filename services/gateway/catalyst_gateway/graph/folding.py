@@ -35,18 +35,28 @@ class Kind:
         return or_(*(stream_event.c.subject.startswith(prefix) for prefix in begun))
 
 
+APPLICATION = Kind("environment.application")
+
+
 def folded(events: Iterable[Row]) -> dict[str, Any]:
-    """What events say together, told from the oldest to the newest; `state` is the last word of the newest where none is said."""
+    """What events say together, told from the oldest to the newest; `state` is the last word of the newest where none is said.
+
+    A field that an event had and the next one of its subject leaves out is empty by then: contracts say nothing of what is empty.
+    """
     found: dict[str, Any] = {}
+    last: dict[str, Row] = {}
     for event in events:
-        word = str(event["subject"]).rpartition(".")[2].upper()
-        found = {**found, "state": word, **event["body"]}
+        subject, body = str(event["subject"]), event["body"]
+        emptied = last.get(subject, {}).keys() - body.keys()
+        last[subject] = body
+        stays = {field: value for field, value in found.items() if field not in emptied}
+        found = {**stays, "state": subject.rpartition(".")[2].upper(), **body}
     return found
 
 
-def by_run(events: Iterable[Row]) -> dict[str, list[Row]]:
-    """Events of runs by the run that each names."""
+def by_name(events: Iterable[Row], field: str) -> dict[str, list[Row]]:
+    """Events by what each names in a field: those of runs, of plans."""
     found: dict[str, list[Row]] = {}
     for event in events:
-        found.setdefault(str(event["body"].get("run", "")), []).append(event)
+        found.setdefault(str(event["body"].get(field, "")), []).append(event)
     return found

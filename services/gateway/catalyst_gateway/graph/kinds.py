@@ -14,7 +14,7 @@ from strawberry.scalars import JSON
 
 from ..shelves import readable
 from ..tables import thing
-from .folding import Kind, Row, by_run, folded
+from .folding import Kind, Row, by_name, folded
 from .measure import MOST_PAGE, PAGE
 from .paging import First, Info, PageInfo, page_info
 from .reads import Reads, ThingNotFound
@@ -24,12 +24,12 @@ Body = Mapping[str, Any]
 
 SOVEREIGN = Kind("provisioner.sovereign")
 RUN = Kind("provisioner.run")
+PLAN = Kind("provisioner.plan")
 ALLOCATION = Kind("pooldomain.allocation")
 ZONE = Kind("pooldomain.zone")
 ORDER = Kind("billing.order")
 SLOT = Kind("continuum.continuum", ("catalyst.v1.continuum.",))
 ORGANIZATION = Kind("environment.organization")
-APPLICATION = Kind("environment.application")
 
 
 @strawberry.type(description="An amount.")
@@ -55,6 +55,28 @@ class RunConnection:
     page_info: PageInfo
 
 
+@strawberry.type(description="What a change of a Sovereign would come to.")
+class Plan:
+    name: str = strawberry.field(description="`sovereigns/acme/plans/plan-1`")
+    state: str = strawberry.field(description="Last word about it: CREATED, APPLIED, EXPIRED.")
+    intent: str = strawberry.field(description="What it is for, `INTENT_APPLY`.")
+    hash: str = strawberry.field(description="By which it is accepted.")
+    applicable: bool = strawberry.field(description="Whether it may be applied.")
+    empty: bool = strawberry.field(description="Whether it changes nothing.")
+    difference: Money | None = strawberry.field(
+        description="What a month would cost more than now; negative: less. Null where that is not kept any more."
+    )
+    error_codes: list[str] = strawberry.field(description="Codes of findings that stand against it.")
+    actor: str = strawberry.field(description="Who asked for it; empty: the daemon itself.")
+    time: datetime = strawberry.field(description="When the last word about it was told.")
+
+
+@strawberry.type(description="The newest plans of a Sovereign.")
+class PlanConnection:
+    nodes: list[Plan]
+    page_info: PageInfo
+
+
 @strawberry.type(description="A control plane that was ordered, with its clusters.")
 class Sovereign:
     name: str = strawberry.field(description="`sovereigns/acme`")
@@ -69,11 +91,13 @@ class Sovereign:
 
     @strawberry.field(description="What was done to it, the newest first.")
     async def runs(self, info: Info, first: First = PAGE) -> RunConnection:
-        told = by_run(await info.context.told.load((RUN, self.name)))
-        page = Page.of(first or PAGE, "", "runs", self.name, most=MOST_PAGE)
-        names = list(reversed(told))
-        nodes = [_run(name, told[name]) for name in names[: page.size]]
-        return RunConnection(nodes=nodes, page_info=PageInfo(has_next_page=len(names) > page.size, end_cursor=""))
+        found, where = await _newest(info.context, self.name, RUN, "run", first)
+        return RunConnection(nodes=[_run(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="What was planned for it and would cost, the newest first.")
+    async def plans(self, info: Info, first: First = PAGE) -> PlanConnection:
+        found, where = await _newest(info.context, self.name, PLAN, "plan", first)
+        return PlanConnection(nodes=[_plan(*one) for one in found], page_info=where)
 
 
 @strawberry.type(description="A name under a pool domain and who holds it.")
@@ -143,7 +167,18 @@ class Application:
     blueprint: str = strawberry.field(description="`blueprints/bp-ghost`")
     blueprint_version: str = strawberry.field(description="The exact version.")
     digest: str = strawberry.field(description="Of that version.")
+    uses: list[str] = strawberry.field(description="Names of those of its Environment that it uses.")
+    backing: bool = strawberry.field(description="Whether it is there for others alone: a backing service.")
     time: datetime = strawberry.field(description="When the last word about it was told.")
+
+    @strawberry.field(description="Those of its Environment that use it.")
+    async def used_by(self, info: Info, first: First = PAGE) -> "ApplicationConnection":
+        beside = await info.context.beside.load(self.environment)
+        using = [(row, said) for row, said in beside if self.name.rpartition("/")[2] in _texts(said, "uses")]
+        page = Page.of(first or PAGE, "", "used_by", self.name, most=MOST_PAGE)
+        nodes = [to_application(row, said) for row, said in using[: page.size]]
+        more = PageInfo(has_next_page=len(using) > page.size, end_cursor="")
+        return ApplicationConnection(nodes=nodes, page_info=more)
 
 
 @strawberry.type(description="A page of Sovereigns, by their names.")
@@ -188,6 +223,28 @@ class ApplicationConnection:
     page_info: PageInfo
 
 
+@strawberry.type(description="Applications of an Environment that are in one state.")
+class ApplicationGroup:
+    state: str = strawberry.field(description="As in `Application.state`.")
+    backing: bool = strawberry.field(description="Whether these are backing services, which stand apart.")
+    nodes: list[Application]
+
+
+@strawberry.type(description="A page of an Environment's Applications by state, those first that people asked for.")
+class ApplicationGroups:
+    groups: list[ApplicationGroup]
+    page_info: PageInfo
+
+
+def grouped(applications: Sequence[Application], where: PageInfo) -> ApplicationGroups:
+    """Applications by whether they are there for others, and by state."""
+    found: dict[tuple[bool, str], list[Application]] = {}
+    for one in applications:
+        found.setdefault((one.backing, one.state), []).append(one)
+    groups = [ApplicationGroup(state=key[1], backing=key[0], nodes=nodes) for key, nodes in sorted(found.items())]
+    return ApplicationGroups(groups=groups, page_info=where)
+
+
 async def page_of(
     reads: Reads, kind: Kind, first: int, after: str, *where: ColumnElement[bool], scope: Sequence[str] = ()
 ) -> tuple[list[tuple[Row, Body]], PageInfo]:
@@ -215,6 +272,28 @@ async def one_of(reads: Reads, kind: Kind, key: str) -> tuple[Row, Body]:
 def _body(row: Row, events: Sequence[Row]) -> Body:
     """What was told of a thing; of one whose events are swept by now the last word alone."""
     return folded(events or [row])
+
+
+async def _newest(
+    reads: Reads, sovereign: str, kind: Kind, field: str, first: int
+) -> tuple[list[tuple[str, Sequence[Row]]], PageInfo]:
+    """What was told of a Sovereign's runs or plans, by name, the newest first."""
+    told = by_name(await reads.told.load((kind, sovereign)), field)
+    page = Page.of(first or PAGE, "", field, sovereign, most=MOST_PAGE)
+    names = list(reversed(told))
+    more = PageInfo(has_next_page=len(names) > page.size, end_cursor="")
+    return [(name, told[name]) for name in names[: page.size]], more
+
+
+def _plan(name: str, events: Sequence[Row]) -> Plan:
+    said = folded(events)
+    more: dict[str, Any] = {field: _text(said, field) for field in ("state", "intent", "hash", "actor")}
+    more |= {field: bool(said.get(field)) for field in ("applicable", "empty")}
+    more |= {
+        "difference": _money((said.get("difference") or {}).get("month")),
+        "error_codes": _texts(said, "errorCodes"),
+    }
+    return Plan(name=name, time=events[-1]["time"], **more)
 
 
 def _run(name: str, events: Sequence[Row]) -> Run:
@@ -280,6 +359,8 @@ def to_application(row: Row, said: Body) -> Application:
         environment=row["environment"],
         time=row["time"],
         blueprint_version=_text(said, "blueprintVersion"),
+        uses=_texts(said, "uses"),
+        backing=bool(said.get("backing")),
         **texts,
     )  # fmt: skip - one call
 

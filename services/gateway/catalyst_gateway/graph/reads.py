@@ -11,10 +11,12 @@ from strawberry.dataloader import DataLoader
 
 from ..store import Store
 from ..tables import stream_event, thing
-from .folding import Kind, Row
+from .folding import APPLICATION, Kind, Row, folded
 
 MOST_EVENTS = 100
 """Events of one thing that are read at most."""
+MOST_BESIDE = 1000
+"""Applications of the Environments of one query among which users of another are looked for."""
 
 
 class ThingNotFound(Refused):
@@ -30,6 +32,7 @@ class Reads:
         self.reader = Reader.of(person)
         self.things: DataLoader[str, Row | None] = DataLoader(load_fn=self._things)
         self.events: DataLoader[str, Sequence[Row]] = DataLoader(load_fn=self._events)
+        self.beside: DataLoader[str, Sequence[tuple[Row, Row]]] = DataLoader(load_fn=self._beside)
         self.told: DataLoader[tuple[Kind, str], Sequence[Row]] = DataLoader(load_fn=self._told)
 
     def may_read(self, row: Row) -> bool:
@@ -55,6 +58,16 @@ class Reads:
             by_kind.setdefault(kind, []).append(key)
         found = {kind: await self._newest(keys, kind.tells()) for kind, keys in by_kind.items()}
         return [[row for row in reversed(found[kind][key]) if self.may_read(row)] for kind, key in wishes]
+
+    async def _beside(self, environments: list[str]) -> list[Sequence[tuple[Row, Row]]]:
+        """The Applications of each of several Environments with what was told of them, by name."""
+        mine = thing.c.environment.in_(environments)
+        async with self.work.reading() as tx:
+            rows = await tx.things(thing.c.kind == APPLICATION.name, mine, limit=MOST_BESIDE)
+        rows = [row for row in rows if self.may_read(row)]
+        told = await self._told([(APPLICATION, row["key"]) for row in rows])
+        both = [(row, folded(events or [row])) for row, events in zip(rows, told, strict=True)]
+        return [[one for one in both if one[0]["environment"] == environment] for environment in environments]
 
     async def _newest(self, keys: list[str], *where: ColumnElement[bool]) -> dict[str, list[Row]]:
         """The newest events of things, as many as are read at most, by their keys."""

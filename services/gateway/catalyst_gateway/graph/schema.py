@@ -20,12 +20,13 @@ from ..state import EnvironmentDenied, SearchTooShort
 from ..tables import thing
 from ..things import aggregate_of
 from . import kinds
-from .folding import Row
+from .folding import APPLICATION, Row
 from .kinds import (
     Allocation,
     AllocationConnection,
     Application,
     ApplicationConnection,
+    ApplicationGroups,
     Order,
     OrderConnection,
     Organization,
@@ -116,8 +117,14 @@ class Environment:
     ) -> ApplicationConnection:
         here = [thing.c.environment == self.name, *_from(blueprint)]
         scope = (self.name, blueprint)
-        found, where = await page_of(info.context, kinds.APPLICATION, first, after, *here, scope=scope)
+        found, where = await page_of(info.context, APPLICATION, first, after, *here, scope=scope)
         return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
+
+    @strawberry.field(description="The same by state, backing services apart.")
+    async def by_state(self, info: Info, first: First = PAGE, after: After = "") -> ApplicationGroups:
+        here = thing.c.environment == self.name
+        found, where = await page_of(info.context, APPLICATION, first, after, here, scope=(self.name, "by state"))
+        return kinds.grouped([kinds.to_application(*one) for one in found], where)
 
 
 @strawberry.type(description="Reads; nothing is changed by GraphQL.")
@@ -239,14 +246,14 @@ class Query:
 
     @strawberry.field(description="An Application. THING_NOT_FOUND also where the caller may not read it.")
     async def application(self, info: Info, name: str) -> Application | None:
-        return kinds.to_application(*await one_of(info.context, kinds.APPLICATION, name))
+        return kinds.to_application(*await one_of(info.context, APPLICATION, name))
 
     @strawberry.field(description="Applications that the caller reads; of one Blueprint, what could be reused.")
     async def applications(
         self, info: Info, organization: Whose = "", blueprint: Of = "", first: First = PAGE, after: After = ""
     ) -> ApplicationConnection | None:
         wanted, scope = [*_of(organization), *_from(blueprint)], (organization, blueprint)
-        found, where = await page_of(info.context, kinds.APPLICATION, first, after, *wanted, scope=scope)
+        found, where = await page_of(info.context, APPLICATION, first, after, *wanted, scope=scope)
         return ApplicationConnection(nodes=[kinds.to_application(*one) for one in found], page_info=where)
 
 

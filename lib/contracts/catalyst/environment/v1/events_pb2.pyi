@@ -675,6 +675,8 @@ class ApplicationRequested(_message.Message):
     BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    BACKING_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """Application, `environments/{env}/applications/{app}`."""
     version: _builtins.int
@@ -691,6 +693,12 @@ class ApplicationRequested(_message.Message):
     """Digest of that version."""
     operation: _builtins.str
     """Operation, `operations/environment-run-…`."""
+    backing: _builtins.bool
+    """Whether it is there for others alone."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the Applications of its Environment that it uses."""
+
     def __init__(
         self,
         *,
@@ -702,10 +710,12 @@ class ApplicationRequested(_message.Message):
         blueprint_version: _builtins.str = ...,
         digest: _builtins.str = ...,
         operation: _builtins.str = ...,
+        uses: _abc.Iterable[_builtins.str] | None = ...,
+        backing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "operation", b"operation", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "backing", b"backing", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "operation", b"operation", "organization", b"organization", "uses", b"uses", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -726,6 +736,8 @@ class ApplicationInstalled(_message.Message):
     BLUEPRINT_FIELD_NUMBER: _builtins.int
     BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    BACKING_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """Application, `environments/{env}/applications/{app}`."""
     version: _builtins.int
@@ -740,6 +752,12 @@ class ApplicationInstalled(_message.Message):
     """Exact version of the Blueprint."""
     digest: _builtins.str
     """Digest of that version."""
+    backing: _builtins.bool
+    """Whether it is there for others alone."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the Applications of its Environment that it uses."""
+
     def __init__(
         self,
         *,
@@ -750,10 +768,12 @@ class ApplicationInstalled(_message.Message):
         blueprint: _builtins.str = ...,
         blueprint_version: _builtins.str = ...,
         digest: _builtins.str = ...,
+        uses: _abc.Iterable[_builtins.str] | None = ...,
+        backing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "backing", b"backing", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "uses", b"uses", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -831,6 +851,8 @@ class ApplicationUpdated(_message.Message):
     BLUEPRINT_VERSION_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    BACKING_FIELD_NUMBER: _builtins.int
     application: _builtins.str
     """Application, `environments/{env}/applications/{app}`."""
     version: _builtins.int
@@ -847,6 +869,12 @@ class ApplicationUpdated(_message.Message):
     """Digest of that version."""
     state: _builtins.str
     """State in which it is now, as in the resource, without `STATE_`."""
+    backing: _builtins.bool
+    """Whether it is there for others alone."""
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the Applications of its Environment that it uses."""
+
     def __init__(
         self,
         *,
@@ -858,10 +886,12 @@ class ApplicationUpdated(_message.Message):
         blueprint_version: _builtins.str = ...,
         digest: _builtins.str = ...,
         state: _builtins.str = ...,
+        uses: _abc.Iterable[_builtins.str] | None = ...,
+        backing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "backing", b"backing", "blueprint", b"blueprint", "blueprint_version", b"blueprint_version", "digest", b"digest", "environment", b"environment", "organization", b"organization", "state", b"state", "uses", b"uses", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
