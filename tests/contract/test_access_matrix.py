@@ -332,6 +332,26 @@ async def test_every_way_into_the_read_model_tells_everybody_what_is_theirs_and_
     assert wrong == {}
 
 
+async def test_no_place_or_side_that_the_console_shows_somebody_is_refused(edge: Edge, around: Mesh) -> None:
+    """What somebody may not see is no link of his; who knows its address is still refused, by the daemons."""
+    members = (person(elsewhere=(role,)) for role in sorted(ORGANIZATION_ROLES))
+    askers = [NOBODY, *members, *(person(roles=(role,)) for role in sorted(WHOLE_SOVEREIGN))]
+    refused = {}
+    for asker in askers:
+        async with told.browsing(edge, around, asker) as http:
+            todo, seen = ["/console/organizations"], set[str]()
+            while todo:
+                path = todo.pop()
+                seen.add(path)
+                page = await http.get(path, follow_redirects=True)
+                if page.status_code != 200:
+                    refused[f"{path} by {asker.name}"] = page.status_code
+                shown = re.findall(r'<nav class="(?:places|tabs)".*?</nav>', page.text, re.DOTALL)
+                links = {link for part in shown for link in re.findall(r'href="(/console/[^"?]+)"', part)}
+                todo += sorted(links - seen - set(todo))
+    assert refused == {}
+
+
 async def test_no_list_of_the_console_shows_a_stranger_what_was_told(edge: Edge, around: Mesh) -> None:
     things = await told.tell(edge)
     pages = [one.path for one in PAGES if one.verb == "GET" and "{" not in one.path and not one.is_open]

@@ -37,7 +37,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from .fake_daemons import FakeDaemons
 
-ADMIN = ("sovereign-admin", "security-officer")
+ADMIN = ("sovereign-admin", "security-officer", "billing-admin")
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 640}
 
 

@@ -3,6 +3,7 @@
 import os
 from typing import Literal
 
+from catalyst_sdk import Code, Refused, Violation
 from playwright.async_api import expect
 
 from . import filled
@@ -12,6 +13,10 @@ LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 COLORS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PAGES = ("/console/sovereigns", "/console/sign-in", "/console/nowhere", *filled.PAGES)
 """Pages that are looked at in light, in dark and at 320 pixels. A page that is added is named here."""
+
+
+class Taken(Refused):
+    code, reason, message = Code.INVALID_ARGUMENT, "SLUG_INVALID", "the name cannot be had"
 
 
 async def test_every_page_keeps_the_rules_of_wcag_in_light_and_dark_and_fits_a_narrow_window(look: Looking) -> None:
@@ -47,6 +52,11 @@ async def test_keys_alone_lead_to_every_page_and_what_is_typed_stays_when_its_re
         await expect(page.get_by_role("option", selected=True)).to_have_text("New Sovereign")
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/console/new")
+        look.daemons.answer("CreateOrganization", Taken(violations=(Violation("organization_id", "is taken", "x"),)))
+        await page.goto(f"{url}/console/organizations")
+        await page.get_by_label("Short name").fill("acme")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".refused a")).to_have_text("Short name")
         filled.fill(look.daemons)
         await page.goto(f"{url}/console/{filled.SLOT}")
         await page.get_by_label("Why").fill("a test of Tuesday")

@@ -164,10 +164,12 @@ async def test_a_page_that_an_action_shows_again_leads_nowhere_that_is_not_there
 
 
 def test_a_fault_stands_at_the_field_of_the_form_that_it_speaks_of() -> None:
+    empty = Violation("sovereign.spec.name", "must be at least 1 characters", "z")
     wrong = Wrong(
-        violations=(Violation("sovereign.spec.domain.label", "is taken", "x"), Violation("", "too much", "y"))
+        violations=(Violation("sovereign.spec.domain.label", "is taken", "x"), Violation("", "too much", "y"), empty)
     )
     faults = Faults.of(wrong, under=("sovereign.spec.",))
+    assert faults.get("name") == "is missing"
     assert faults.get("domain.label") == "is taken"
     assert faults.get("domain.pool") == ""
-    assert list(faults) == ["domain.label", ""]
+    assert list(faults) == ["domain.label", "", "name"]

@@ -17,7 +17,9 @@ _KINDS = (
 
 @page("/console/admin")
 async def overview(at: Visit) -> Shown:
-    """Daemons at the bus, and plugins with what is wrong with them."""
+    """Daemons at the bus, and plugins with what is wrong with them; a security-officer begins with who did what."""
+    if not at.person.has_any(("sovereign-admin",)):
+        return at.go("/console/admin/audit")
     plugins, bus = await together(at.api.plugins(), at.api.get("/v1/busReports"))
     return at.show("admin.html", title="Admin", tab="", plugins=plugins, reports=bus["reports"])
 

@@ -13,6 +13,9 @@ from .. import problems
 REFUSALS = (grpc.aio.AioRpcError, Refused)
 """What an action catches to show its form again; anything else is the frame's to tell."""
 
+_WORDS = {"must be at least 1 characters": "is missing", "value is required": "is missing"}
+"""What rules of the contract say of a field that was left empty, as people say it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:
@@ -36,7 +39,8 @@ class Faults:
         for violation in said.violations:
             begun = next((u for u in under if violation.field.startswith(u)), "")
             name = violation.field.removeprefix(begun)
-            found[name] = f"{found[name]}; {violation.description}" if name in found else violation.description
+            said_of = _WORDS.get(violation.description, violation.description)
+            found[name] = f"{found[name]}; {said_of}" if name in found else said_of
         return cls(said.message, said.reason, found)
 
     @classmethod

@@ -55,13 +55,15 @@ PAGES: tuple[Page, ...] = (
     *timeline.PAGES,
     *docs.PAGES,
 )  # fmt: skip - a list
+_MEMBERS = frozenset({"org-admin", "org-developer", "org-viewer"})
+_INSIDE = _MEMBERS | {"sovereign-admin", "security-officer"}
 PLACES: tuple[Place, ...] = (
-    Place("/console/sovereigns", "Sovereigns", "s"),
+    Place("/console/sovereigns", "Sovereigns", "s", _INSIDE | {"billing-admin"}),
     Place("/console/organizations", "Organizations", "o", also=("/console/environments/",)),
     Place("/console/marketplace", "Marketplace", "m"),
     Place("/console/shop", "Shop", "h"),
-    Place("/console/domains", "Domains", "d", also=("/console/zones/", "/console/pools/")),
-    Place("/console/continuity", "Continuity", "c", also=("/console/namespaces/",)),
+    Place("/console/domains", "Domains", "d", _INSIDE, also=("/console/zones/", "/console/pools/")),
+    Place("/console/continuity", "Continuity", "c", _INSIDE, also=("/console/namespaces/",)),
     Place("/console/timeline", "Timeline", "t"),
     Place(
         "/console/money", "Money", "b", frozenset({"billing-admin", "sovereign-admin"}), ("/console/billingAccounts/",)

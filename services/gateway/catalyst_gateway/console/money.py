@@ -9,7 +9,9 @@ _ACCOUNT = "/console/billingAccounts/{account:str}"
 
 @page("/console/money")
 async def overview(at: Visit) -> Shown:
-    """Revenue, accounts, and what does not balance."""
+    """Revenue, accounts, and what does not balance; whoever keeps the Sovereign and no money begins with the vouchers."""
+    if not at.person.has_any(("billing-admin",)):
+        return at.go("/console/money/vouchers")
     revenue, accounts, findings = await together(
         at.api.get("/v1/billing/revenue"),
         at.api.all("/v1/billing/billingAccounts", "accounts"),

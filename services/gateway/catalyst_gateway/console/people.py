@@ -53,6 +53,8 @@ class Person:
         slug = organization.rpartition("/")[2]
         if self.roles and slug not in self.organizations and side in ("people", "webhooks"):
             return False  # whoever keeps the Sovereign and is no member there does not see inside
+        if self.roles and slug not in self.organizations and side == "orders":
+            return "billing-admin" in self.roles
         of = {"people": inside, "orders": ("org-admin", "billing-admin"), "webhooks": ("org-admin",)}
         return side not in of or self.may_change(organization, *of[side])
 

@@ -96,6 +96,16 @@ addEventListener("click", (event) => {
   if (to) { event.preventDefault(); document.getElementById(decodeURIComponent(to.hash.slice(1)))?.focus(); }
 });
 
+// Faults name fields by paths of the contract; who sees the form reads what stands beside the field.
+function label() {
+  for (const one of all("[data-field]")) {
+    const beside = one.dataset.field && $(`label[for="${CSS.escape(one.dataset.field)}"]`);
+    if (beside) one.textContent = beside.firstChild.textContent.trim();
+  }
+}
+document.addEventListener("htmx:afterSwap", label);
+label();
+
 // Cards by words and families; what was typed stays when the cards come anew.
 function filter() {
   const search = $("[data-filter]");
