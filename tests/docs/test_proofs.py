@@ -13,6 +13,7 @@ PAGES = {
     "docs/explanation/catalog-proofs.md": ".",
     "docs/explanation/chassis-proofs.md": ".",
     "docs/explanation/journal.md": "lib/mesh/tests/journal",
+    "docs/explanation/platform-proofs.md": ".",
     "docs/explanation/pool-domains-proofs.md": ".",
     "docs/explanation/provisioner-proofs.md": ".",
 }
