@@ -240,7 +240,9 @@ async def test_an_environment_is_told_by_state_with_backing_services_apart_and_w
         for n, (app, (state, uses, backing)) in enumerate(stand.items()):
             key = f"environments/acme-prod/applications/{app}"
             fact: dict[str, Any] = {"uses": uses} if uses else {"backing": backing}  # what is empty is not said
-            await tx.tell([told(60 + n, "environment.application.updated", key, state=state, **fact)])
+            word = "installed" if app == "blog" else "updated"  # which says no state
+            said_of = fact if app == "blog" else {**fact, "state": state}
+            await tx.tell([told(60 + n, f"environment.application.{word}", key, **said_of)])
         other = told(70, "environment.application.updated", "environments/acme-dev/applications/x", uses=["db"])
         await tx.tell([other])
     admin = Caller("olga", groups=frozenset({"/acme/org-admin"}))

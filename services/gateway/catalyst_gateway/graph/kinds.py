@@ -163,7 +163,7 @@ class Application:
     name: str = strawberry.field(description="`environments/acme-prod/applications/blog`")
     organization: str = strawberry.field(description="Slug of whose it is.")
     environment: str = strawberry.field(description="`acme-prod`")
-    state: str = strawberry.field(description="INSTALLING, ACTIVE, … where it was said; else the last word about it.")
+    state: str = strawberry.field(description="INSTALLING, ACTIVE, …, as events tell it.")
     blueprint: str = strawberry.field(description="`blueprints/bp-ghost`")
     blueprint_version: str = strawberry.field(description="The exact version.")
     digest: str = strawberry.field(description="Of that version.")
@@ -350,9 +350,14 @@ def to_organization(row: Row, said: Body) -> Organization:
     return Organization(name=row["key"], time=row["time"], **texts)
 
 
+_STATES = {"REQUESTED": "INSTALLING", "INSTALLED": "ACTIVE", "REMOVED": "DELETED"}
+"""What an Application is after events that do not say its state."""
+
+
 def to_application(row: Row, said: Body) -> Application:
     """An Application as it is shown."""
-    texts = {field: _text(said, field) for field in ("state", "blueprint", "digest")}
+    texts = {field: _text(said, field) for field in ("blueprint", "digest")}
+    texts["state"] = _STATES.get(_text(said, "state"), _text(said, "state"))
     return Application(
         name=row["key"],
         organization=row["organization"],
