@@ -34,6 +34,10 @@ STEPS = [
 ]  # fmt: skip
 
 
+class NotForViewers(Refused):
+    code, reason, message = Code.PERMISSION_DENIED, "CALL_DENIED", "none of your roles may do this"
+
+
 class Moved(Refused):
     code, reason, message = Code.ABORTED, "PLAN_STALE", "prices have moved since the plan was made"
 
@@ -127,6 +131,16 @@ async def test_a_failed_step_is_shown_with_its_log_and_retried_or_left_out(look:
     await look.send(f"/console/{RUN}/cancel", {"compensate": "true"})
     assert look.daemons.wishes("provisioner.ResumeRun")[0].name == RUN
     assert look.daemons.wishes("provisioner.CancelRun")[0].mode == 2
+
+
+async def test_a_failed_run_is_shown_to_whoever_may_not_read_its_logs(look: Looking) -> None:
+    run = {"name": RUN, "state": "STATE_PAUSED", "intent": "INTENT_APPLY", "version": "9"}
+    look.daemons.answer("provisioner.GetRun", run)
+    look.daemons.answer("provisioner.ListSteps", {"steps": STEPS})
+    look.daemons.answer("provisioner.ListLogs", NotForViewers())
+    seen = await look.at(f"/console/{RUN}", roles=(), groups=("/acme/org-viewer",))
+    assert (seen.status, "no room for 3 servers" in seen.text) == (200, True)
+    assert "Its log is for those who develop" in seen.text
 
 
 async def test_a_kubeconfig_is_shown_once_and_is_on_no_page_after(look: Looking) -> None:

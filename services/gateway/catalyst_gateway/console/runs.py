@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import grpc
+
 from . import graphs, words
 from .asking import together
 from .faults import NONE, REFUSALS, Faults
@@ -69,10 +71,16 @@ def _chosen(steps: list[dict[str, Any]], id: str) -> dict[str, Any] | None:
     return None
 
 
-async def _log(at: Visit, run: str, step: dict[str, Any] | None) -> list[dict[str, Any]]:
+async def _log(at: Visit, run: str, step: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+    """What a step wrote; None for whoever may see runs and not their logs."""
     if step is None:
         return []
-    answer = await at.api.get(f"/v1/{run}/logs", step=words.leaf(step["name"]), pageSize=_LINES)
+    try:
+        answer = await at.api.get(f"/v1/{run}/logs", step=words.leaf(step["name"]), pageSize=_LINES)
+    except grpc.aio.AioRpcError as refused:
+        if refused.code() is not grpc.StatusCode.PERMISSION_DENIED:
+            raise
+        return None
     return list(answer["lines"])
 
 
