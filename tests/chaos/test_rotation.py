@@ -1,17 +1,20 @@
 """Rotation under load: certificates of both sides, their authority, the caller's token, the database's password, a plugin's
-secret. No call may fail."""
+secret, the token of NATS. No call may fail, no event may be lost."""
 
 import asyncio
+import signal
 import ssl
 from asyncio import to_thread
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from catalyst.pooldomain.v1.service_pb2 import CheckNameRequest
+from catalyst.pooldomain.v1.service_pb2 import CheckNameRequest, ReserveAllocationRequest
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub
 from catalyst_mesh import CertificateFiles, ChassisMetrics, Mesh
 from catalyst_mesh.plugins import PluginHost, SecretFiles, plugin_context
@@ -23,9 +26,13 @@ from catalyst_testkit.authority import Authority
 from catalyst_testkit.daemons import RunningDaemon, running
 from catalyst_testkit.postgres import PostgresServer
 from catalyst_testkit.powerdns import PowerDnsServer
-from catalyst_testkit.servers import NatsServer
+from catalyst_testkit.processes import Nursery, Replicas
+from catalyst_testkit.servers import NatsServer, nats_server
 from cryptography.x509 import load_pem_x509_certificate
 from prometheus_client import CollectorRegistry
+
+from .callers import POOL, rows
+from .conftest import TOY
 
 pytestmark = pytest.mark.chaos
 CALLERS = 8
@@ -226,3 +233,40 @@ async def test_a_plugin_s_secret_changes_under_load_and_counts_at_its_next_use(
     assert failed == []
     own_powerdns.api_key = "key-0"
     assert own_powerdns.api("GET", "").status_code == 401, "or the server would take any key"
+
+
+async def test_the_token_of_nats_changes_and_events_wait_for_it(home: Path, born: Nursery) -> None:
+    """As docs/runbooks/kubernetes/rotate.md has it: the server begins anew, then each replica, while calls go on."""
+    token, url = home / "nats-token", f"sqlite+aiosqlite:///{home}/toy.db"
+    token.write_text("first")
+    with nats_server("first") as nats:
+        settings = {"nats_url": nats.url, "nats_token_file": token, "database_url": url}
+        toy = Replicas(born, str(TOY), "CATALYST_PDM_", home, settings)
+
+        async def reserve(label: str) -> None:
+            wish = ReserveAllocationRequest(parent=POOL, label=label, owner="organizations/o", request_id=str(uuid4()))
+            for replica in toy.all:
+                await toy.stub(AllocationServiceStub, replica).ReserveAllocation(wish, timeout=60, wait_for_ready=True)
+
+        async def has_heard(*labels: str) -> bool:
+            heard = Counter(name for (name,) in await rows(url, "SELECT name FROM heard"))
+            return heard == Counter(f"{POOL}/allocations/{label}@1" for label in labels)
+
+        try:
+            await toy.start(2)
+            await reserve("before")
+            await eventually(lambda: has_heard("before"), within=60, what="an event comes through")  # type: ignore[arg-type]  # T is bool
+            await to_thread(nats.demand, "second")
+            await reserve("between")
+            token.write_text("second")
+            assert await has_heard("before"), "nobody of those who show the old token is let in"
+            for replica in toy.all:
+                replica.signal(signal.SIGTERM)
+                await replica.ended(within=60)  # whom NATS does not let in is sometimes ended by its last grace, with 1
+                replica.start()
+                await replica.serves()
+            await reserve("after")
+            heard = lambda: has_heard("before", "between", "after")  # noqa: E731 - it is awaited anew each time
+            await eventually(heard, within=60, what="what waited comes through, once each")  # type: ignore[arg-type]  # T is bool
+        finally:
+            await toy.close()

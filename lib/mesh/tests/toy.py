@@ -141,7 +141,7 @@ async def compose(settings: ToySettings) -> Daemon:
         access=rows(service, ReserveAllocation=SIGNED_IN, GetAllocation="sovereign-admin", **STREAMS),
         metrics=metrics,
         plugins=PluginHost(kinds=[], metrics=metrics),
-        bus=Bus(settings.nats_url, "toy"),
+        bus=Bus(settings.nats_url, "toy", settings.nats_token.get_secret_value()),
         handled=[Handled("catalyst.v1.pooldomain.allocation.reserved", events_pb2.AllocationReserved, hear)],
         ack_wait=3,  # tests kill it with events in its hands, and wait for these
     )

@@ -101,6 +101,12 @@ class NatsServer:
         self._process.kill()
         self._process.wait()
 
+    def demand(self, token: str) -> None:
+        """End it in peace, and start again asking for another token."""
+        self.stop()
+        self._token = token
+        self.start()
+
     def wipe(self) -> None:
         """kill -9, and start again without any of its data: streams, consumers, dead letters."""
         self.kill()
