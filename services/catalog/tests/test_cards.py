@@ -5,7 +5,7 @@ from typing import Any
 from catalyst_catalog.domain.cards import Filter, notices, search
 from catalyst_catalog.domain.folding import beginnings, fold, rank, wanted
 from catalyst_catalog.domain.universe import Release, State, Universe
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from .makers import one
@@ -93,6 +93,7 @@ ODD = ["Café", "cert-manager", "a/b-c", "STRASSE", "straße", "x", "İ", "-", "
 TEXT = st.lists(st.sampled_from(ODD), max_size=4).map(" ".join)
 
 
+@example("manager b", ["nothing", "cert-manager", "a/b-c"])
 @given(TEXT | st.text(max_size=12), st.lists(TEXT | st.text(max_size=12), min_size=1, max_size=3))
 def test_a_word_is_found_where_some_word_begins_with_it_and_nowhere_else(q: str, texts: list[str]) -> None:
     def parts(text: str) -> list[str]:
