@@ -356,7 +356,9 @@ def _trace_id(traceparent: str) -> str:
 
 
 def _allow(verbs: Iterable[str]) -> dict[str, str]:
-    return {"Allow": ", ".join(dict.fromkeys([*verbs, HttpMethod.OPTIONS]))}
+    read = ["GET", "HEAD"]
+    wide = [one for verb in verbs for one in (read if verb == "GET" else [verb])]
+    return {"Allow": ", ".join(dict.fromkeys([*wide, HttpMethod.OPTIONS]))}
 
 
 def _headers(error: HTTPException) -> Mapping[str, str]:

@@ -106,7 +106,7 @@ class Front:
         elif refusal := self.limits.refusal(call.path, call.subject, call.address):
             await _refuse(call, refusal, send)
         else:
-            await self.app(call.scope, receive, send)
+            await self.app(call.inner, receive, send)
 
 
 async def _refuse(call: "_Call", why: Explained, send: Send) -> None:
@@ -157,6 +157,11 @@ class _Call:
         """Under which daemons log what they do for it; also the id of the request."""
         known = read_traceparent(str(self.state["traceparent"]))
         return known[0] if known else ""
+
+    @property
+    def inner(self) -> Scope:
+        """The request as it is answered. HEAD is a GET whose body the server leaves out (RFC 9110, section 9.3.2)."""
+        return {**self.scope, "method": "GET"} if self.verb == "HEAD" else self.scope
 
     @property
     def is_preflight(self) -> bool:
@@ -252,7 +257,7 @@ class _Answer:
 
     def _conditional(self, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
         """An entity tag for what was read, and nothing but it for who has read the same before (RFC 9110, section 13)."""
-        if self.call.verb != "GET" or status != 200:
+        if self.call.verb not in ("GET", "HEAD") or status != 200:
             return status, headers, body
         tag = _value(headers, b"etag")
         if not tag:

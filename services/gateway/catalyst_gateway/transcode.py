@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from . import complaints
 from .routes import Route
 
 _INTEGERS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64}
@@ -50,7 +51,9 @@ def object_of(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise BodyUnreadable(why="it is nested too deeply") from error
+    except ValueError as error:
         raise BodyUnreadable(why=str(error)) from error
     if not isinstance(value, dict):
         raise BodyUnreadable(why="an object is expected")
@@ -66,7 +69,7 @@ def _parse(wish: dict[str, Any], kind: Descriptor, faults: list[Violation]) -> M
     try:
         json_format.ParseDict(wish, message)
     except json_format.ParseError as error:
-        faults.append(_violation(str(error)))
+        faults.append(complaints.violation(str(error), wish))
     if faults:
         raise InvalidRequest(tuple(faults))
     return message
@@ -74,16 +77,6 @@ def _parse(wish: dict[str, Any], kind: Descriptor, faults: list[Violation]) -> M
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 """What may fit into 64 bits; `int` itself raises for thousands of digits, and for digits such as `²`."""
-_UNKNOWN = re.compile(r'no field named "([^"]+)" at "([^"]+)"')
-_FAILED = re.compile(r"Failed to parse (\w+) field: ")
-
-
-def _violation(text: str) -> Violation:
-    """What proto's parser complains about, as the path of a field and one sentence."""
-    path = ".".join(_FAILED.findall(text))
-    if unknown := _UNKNOWN.search(text):
-        return Violation(".".join(filter(None, (path, unknown[1]))), "there is no such field", "json")
-    return Violation(path, _FAILED.sub("", text).split("\n")[0], "json")
 
 
 def _place(wish: dict[str, Any], kind: Descriptor, path: str, value: str, faults: list[Violation]) -> None:

@@ -280,13 +280,22 @@ async def test_the_description_names_every_route_once(edge: Edge) -> None:
         assert name in document["components"]["schemas"]
 
 
+async def test_a_head_is_a_get_without_its_body(edge: Edge) -> None:
+    async with edge.client() as http:
+        for path in ("/v1/sovereigns", "/v1/openapi.json", "/v1/sovereigns/nobody"):
+            whole, head = await http.get(path), await http.head(path)
+            assert (head.status_code, head.content) == (whole.status_code, b""), path
+            for name in ("content-type", "content-length", "etag"):
+                assert head.headers.get(name) == whole.headers.get(name), path
+
+
 async def test_what_a_path_takes_is_told(edge: Edge) -> None:
     async with edge.client() as http:
         asked = await http.options("/v1/sovereigns")
         wrong = await http.put("/v1/sovereigns", json={})
         page = await http.post("/v1/plugins", json={})
-    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, POST, OPTIONS")
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS")
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, HEAD, POST, OPTIONS")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
     assert (page.status_code, page.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
     assert "GET" in page.headers["allow"]
 
