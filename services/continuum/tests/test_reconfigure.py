@@ -1,7 +1,7 @@
 """A slot moves to other cells under load, whoever moves it dies where it may, and no record lives twice."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from catalyst_continuum.domain import reconfigure as moves
@@ -72,6 +72,15 @@ def test_nothing_is_done_with_a_record_that_was_buried() -> None:
     for done in (renew(grave(), EAST, 1), thaw(grave(), "eeeeeeee"), freeze(grave(), "eeeeeeee"),
                  moves.buried(grave(), grave(), "c2", "eeeeeeee")):  # fmt: skip
         assert isinstance(done, Refusal)
+
+
+def test_a_copy_that_comes_late_takes_the_place_of_no_later_record() -> None:
+    late = stopped()
+    newer = replace(late, seq=late.seq + 1, nonce="ffffffff")
+    next_epoch = replace(late, epoch=late.epoch + 1, seq=late.seq - 1)
+    for stands in (late, newer, next_epoch, grave(), replace(held(), seq=0)):
+        assert isinstance(moves.copied(stands, late), Refusal), stands
+    assert moves.copied(None, late) == moves.copied(replace(late, seq=late.seq - 1), late) == late
 
 
 @pytest.mark.parametrize(("new", "is_fine"), [("abd", True), ("abc", True), ("ade", False), ("def", False)])
