@@ -23,12 +23,17 @@ SHORT = ("frozen", "cut off", "unanswered")
 
 
 class Faults:
-    """What may happen. Each one leaves everything whole again; the second replica reaches its database by a line."""
+    """What may happen. Each one leaves everything whole again.
+
+    line     by which the second replica reaches its database
+    commits  the same, with an eye on COMMIT alone
+    """
 
     def __init__(
-        self, pdm: Names, postgres: PostgresServer, nats: NatsServer, line: Wire, chosen: random.Random
+        self, pdm: Names, postgres: PostgresServer, nats: NatsServer, line: Wire, commits: Wire, chosen: random.Random
     ) -> None:
-        self._pdm, self._postgres, self._nats, self._line, self._chosen = pdm, postgres, nats, line, chosen
+        self._pdm, self._postgres, self._nats, self._chosen = pdm, postgres, nats, chosen
+        self._line, self._commits = line, commits
         self.met: Counter[str] = Counter()
         self.all: dict[str, Callable[[], Awaitable[None]]] = {
             "frozen": self.frozen, "zombie": self.zombie, "cut off": self.cut_off, "killed": self.killed,
@@ -58,9 +63,9 @@ class Faults:
 
     async def unanswered(self) -> None:
         """Commits of one replica arrive, and their answers do not."""
-        self._line.decide = lambda: self._chosen.choice([Fate.UNANSWERED, Fate.ARRIVES])
+        self._commits.decide = lambda: self._chosen.choice([Fate.UNANSWERED, Fate.ARRIVES])
         await self._more(6)
-        self._line.decide = lambda: Fate.ARRIVES
+        self._commits.decide = lambda: Fate.ARRIVES
 
     async def killed(self) -> None:
         await self._pdm.restarted(self._chosen.choice(self._pdm.replicas.all))
@@ -94,11 +99,11 @@ async def test_whatever_happens_to_two_replicas_each_acknowledged_command_happen
     pdm = pdm_on_own
     await pdm.start(2)
     far = pdm.replicas.all[1]
-    async with wire(own_postgres.port, watched=b"") as line:
-        url = make_url(pdm.url).set(port=line.port).render_as_string(hide_password=False)
+    async with wire(own_postgres.port, watched=b"") as line, wire(line.port) as commits:
+        url = make_url(pdm.url).set(port=commits.port).render_as_string(hide_password=False)
         far.env = {**far.env, "CATALYST_PDM_DATABASE_URL": url}
         await pdm.restarted(far)
-        faults = Faults(pdm, own_postgres, own_nats, line, chosen)
+        faults = Faults(pdm, own_postgres, own_nats, line, commits, chosen)
         async with pdm.load(6, chosen):
             for name in chosen.sample([*faults.all] * 5, 40) if long else chosen.sample(SHORT, 1):
                 await faults.happens(name)
