@@ -6,6 +6,7 @@ from typing import Any
 
 from catalyst_sdk.cloud import Action, Change, InfraPlan
 
+from .joins import ROLE_LABEL
 from .wishes import Cluster, Wish
 
 HOLDS_DATA = frozenset({"volume", "bucket", "database", "snapshot"})
@@ -56,13 +57,19 @@ def _of_cluster(cluster: Cluster, changes: Sequence[Change]) -> Iterator[dict[st
     lost = [c for c in touched(Action.DELETE, Action.REPLACE) if c.kind in HOLDS_DATA]
     if lost:
         yield _risk(DATA_LOSS, "volume.lost", _listed([c.name for c in lost]), _at(lost), cluster.name)
-    planes = [c for c in touched(Action.DELETE, Action.REPLACE, Action.UPDATE) if CONTROL_PLANE in c.address]
+    planes = [c for c in touched(Action.DELETE, Action.REPLACE, Action.UPDATE) if _is_of_plane(c)]
     if planes and cluster.control_plane.count > 1:
         text = "members of the control plane change; the majority must stay"
         yield _risk(QUORUM, "control_plane.changed", text, _at(planes), cluster.name)
     ways = [c for c in touched(Action.DELETE, Action.REPLACE) if c.kind == "load_balancer"]
     if still := (planes if cluster.control_plane.count == 1 else []) + ways:
         yield _risk(DOWNTIME, "cluster.downtime", _listed([c.address for c in still]), _at(still), cluster.name)
+
+
+def _is_of_plane(change: Change) -> bool:
+    """Whether it is a server of the control plane: by its label, or by an address that says so."""
+    labels = (change.before or change.after).get("labels") or {}
+    return CONTROL_PLANE in (change.address if ROLE_LABEL not in labels else labels[ROLE_LABEL].replace("-", "_"))
 
 
 def _at(changes: Sequence[Change]) -> list[str]:

@@ -1,9 +1,11 @@
 """What waits for a person, what may hurt, and whose word counts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from catalyst_provisioner.domain import gates, plans
+from catalyst_provisioner.domain.joins import ROLE_LABEL
 from catalyst_provisioner.domain.plans import Held, Read
 from catalyst_sdk.cloud import Action, LedgerRow
 
@@ -42,6 +44,14 @@ def test_several_control_planes_may_lose_their_majority() -> None:
     planes = {"control_plane": {"size": "sb8", "count": 3}}
     body = plan(document(cluster(**planes)), (change(Action.UPDATE, address="server.control_plane[1]"),))
     assert [risk["kind"] for risk in body["risks"]] == ["KIND_QUORUM"]
+
+
+@pytest.mark.parametrize(("role", "risks"), [("control-plane", ["KIND_QUORUM"]), ("worker", [])])
+def test_a_server_whose_address_says_nothing_is_known_by_its_label(role: str, risks: list[str]) -> None:
+    node = change(Action.UPDATE, address='hcloud_server.node["omantel-cp-1"]')
+    node = replace(node, before={"labels": {ROLE_LABEL: role}}, after={"labels": {ROLE_LABEL: role}})
+    planes = {"control_plane": {"size": "sb8", "count": 3}}
+    assert [risk["kind"] for risk in plan(document(cluster(**planes)), (node,))["risks"]] == risks
 
 
 def test_what_the_world_can_reach_is_a_risk() -> None:
