@@ -91,7 +91,9 @@ async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
     for name in SETTINGS:
         yield f"settings of {name}", printed(aviary, name), aviary.bird
     for path in aviary.home.rglob("*"):
-        if path.is_file() and path.name not in OWN_FILES and path.parent.name != "secrets":
+        # The simulated cloud is outside: what its servers boot with, their tokens too, lies there as at any cloud.
+        is_ours = path.name not in OWN_FILES and path.parent.name != "secrets" and "accounts" not in path.parts
+        if path.is_file() and is_ours:
             with suppress(FileNotFoundError):
                 yield str(path), path.read_bytes(), ""
 
