@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from typing import Any
 
+import catalyst_cloud_sandbox
 import httpx
 import pytest
 import pytest_asyncio
@@ -62,8 +63,11 @@ async def aviary(postgres: PostgresServer, powerdns: PowerDnsServer, tmp_path_fa
             for name in SETTINGS:
                 stack.push_async_callback((await hatch(made, born, name, powerdns.url)).close)
             await asyncio.gather(*(made.one(name).serves() for name in SETTINGS))
-            await sing(made, born)
-            yield made
+            try:
+                await sing(made, born)
+                yield made
+            finally:
+                await asyncio.to_thread(catalyst_cloud_sandbox.power_off, home / "provisioner" / "sandbox")
 
 
 async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
