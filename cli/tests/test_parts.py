@@ -68,6 +68,8 @@ async def test_what_is_frozen_ends_all_the_same_when_it_is_asked_to(tmp_path: Pa
 
 async def test_the_control_port_answers_its_owner_and_says_what_it_cannot_do(tmp_path: Path) -> None:
     async def call(name: str) -> dict[str, Any]:
+        if name == "cell-2":
+            raise NotThere("cell-2 is dead", "start it", "FAILED_PRECONDITION")
         if name != "cell-1":
             raise NotThere(f"there is no cell {name}", "name cell-1")
         return {"name": name}
@@ -84,7 +86,10 @@ async def test_the_control_port_answers_its_owner_and_says_what_it_cannot_do(tmp
     assert await asked(token, "cell.kill", name="cell-1") == {"name": "cell-1"}
     with pytest.raises(NotThere, match="no cell nine") as absent:
         await asked(token, "cell.kill", name="nine")
-    assert absent.value.next_step == "name cell-1"
+    assert (absent.value.next_step, absent.value.code) == ("name cell-1", "NOT_FOUND")
+    with pytest.raises(NotThere, match="dead") as dead:
+        await asked(token, "cell.kill", name="cell-2")
+    assert dead.value.code == "FAILED_PRECONDITION"
     with pytest.raises(NotThere, match="token"):
         await asked(wrong, "cell.kill", name="cell-1")
     with pytest.raises(NotThere, match="nothing for"):

@@ -101,4 +101,4 @@ class Cells:
         if name not in CELLS:
             raise NotThere(f"there is no cell {name}", f"name one of {', '.join(CELLS)}")
         if alive and name not in self._children.pids():
-            raise NotThere(f"{name} is dead", f"catalyst dev cell start {name}")
+            raise NotThere(f"{name} is dead", f"catalyst dev cell start {name}", "FAILED_PRECONDITION")

@@ -20,11 +20,13 @@ _IDLE = 10.0
 
 
 class NotThere(Exception):
-    """A part of dev is asked for something that it cannot do; the text says what, `next_step` what would do."""
+    """A part of dev is asked for something that it cannot do; the text says what, `next_step` what would do, `code` of which
+    kind it is, in gRPC's words."""
 
-    def __init__(self, what: str, next_step: str = "") -> None:
+    def __init__(self, what: str, next_step: str = "", code: str = "NOT_FOUND") -> None:
         super().__init__(what)
         self.next_step = next_step
+        self.code = code
 
 
 class ControlServer:
@@ -58,7 +60,8 @@ class ControlServer:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         asked = json.loads(line)
         if not hmac.compare_digest(str(asked.get("token", "")).encode(), self._token.encode()):
-            return {"refused": "the token is another one", "next": "ask as the user who started dev"}
+            who = "ask as the user who started dev"
+            return {"refused": "the token is another one", "next": who, "code": "PERMISSION_DENIED"}
         call = self._calls.get(asked.get("call", ""))
         if call is None:
             missing = "catalyst dev --regions" if str(asked.get("call")).startswith("region.") else "start it anew"
@@ -66,7 +69,7 @@ class ControlServer:
         try:
             return {"answer": await call(**asked.get("args", {}))}
         except NotThere as absent:
-            return {"refused": str(absent), "next": absent.next_step}
+            return {"refused": str(absent), "next": absent.next_step, "code": absent.code}
 
 
 def ask(address: str, token_file: Path, call: str, **args: Any) -> Any:
@@ -79,10 +82,14 @@ def ask(address: str, token_file: Path, call: str, **args: Any) -> Any:
             with connection.makefile("rb") as answers:
                 line = answers.readline()
     except OSError as error:
-        raise NotThere(f"dev does not answer at {address} ({error})", "catalyst dev") from error
+        raise NotThere(f"dev does not answer at {address} ({error})", "catalyst dev", "UNAVAILABLE") from error
     answer: dict[str, Any] = {}
     with suppress(ValueError):
         answer = json.loads(line)
     if "answer" not in answer:
-        raise NotThere(answer.get("refused", "dev did not answer"), answer.get("next", "read dev's own output"))
+        raise NotThere(
+            answer.get("refused", "dev did not answer"),
+            answer.get("next", "read dev's own output"),
+            answer.get("code", "NOT_FOUND" if answer else "UNAVAILABLE"),
+        )
     return answer["answer"]

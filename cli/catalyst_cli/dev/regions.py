@@ -166,7 +166,9 @@ class Regions:
 
     async def _signalled(self, region: Region, number: int) -> dict[str, Any]:
         if not set(_parts(region)) & set(self._children.pids()):
-            raise NotThere(f"{region.cluster} is dead", f"catalyst dev region start {region.place}")
+            raise NotThere(
+                f"{region.cluster} is dead", f"catalyst dev region start {region.place}", "FAILED_PRECONDITION"
+            )
         self._children.signal(_parts(region), number)
         await self._with_server(region, pair.send, number)
         await asyncio.to_thread(catalyst_cloud_sandbox.signal_region, self._layout.sandbox, region.place, number)

@@ -141,14 +141,29 @@ class Bus:
         if self._attempt is not None and not self._attempt.done():
             self._attempt.cancel()
             await asyncio.wait([self._attempt])
-        if self._client is not None and not self._client.is_closed:
-            await self._client.close()
+        if self._client is not None:
+            await _not_coming_back(self._client)
+            if not self._client.is_closed:
+                try:
+                    await self._client.close()
+                except (nats.errors.Error, OSError, RuntimeError) as error:
+                    # It writes what waits into a connection that may have gone already; what else is to be closed must be.
+                    self._log.debug("bus not flushed", error=repr(error))
 
     async def _error(self, error: Exception) -> None:
         self._log.debug("bus error", error=repr(error))
 
     async def _lost(self, *_: Any) -> None:
         self._known.clear()
+
+
+async def _not_coming_back(client: Client) -> None:
+    """End its attempts to connect again. It waits with `asyncio.wait_for`, which swallows a cancellation now and then (see
+    `waits`), and then goes on for ever: it is cancelled until it heeds that."""
+    again = client._reconnection_task
+    while again is not None and not again.done():
+        again.cancel()
+        await asyncio.wait({again}, timeout=0.1)
 
 
 def _heard(attempt: "asyncio.Task[Client]") -> None:

@@ -7,6 +7,7 @@ import signal
 import ssl
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import httpx
@@ -256,14 +257,15 @@ async def test_an_unchanged_tree_costs_one_small_request_a_look(cluster, home, g
 
 
 async def test_a_tree_behind_a_login_is_pulled_with_it(sandbox, home, git, manifests) -> None:
-    git.password = "YWNtZTpvcGVu"  # acme:open, as it goes over the wire
-    home.tree.username, home.tree.password = "acme", "open"
+    home.tree.username, home.tree.password = "acme", "open-tree-4711"
+    git.password = b64encode(b"acme:open-tree-4711").decode()  # as it goes over the wire
     git.push(manifests(bp_one=[]))
     ledger, plugin = DyingLedger(sandbox), sandbox.plugin()
     plan = await plugin.plan(request=cluster_request(sandbox), work=ledger)
     await plugin.apply(plan=plan, work=ledger)
     await eventually(lambda: home.ready() == {"bp-one"}, within=60)
-    assert all("open" not in " ".join(p.cmdline()) for p in children())
+    assert children()
+    assert all("open-tree-4711" not in " ".join(_line(p)) for p in children())
 
 
 async def test_a_refused_agent_token_leads_to_enrolment_with_the_same_key(cluster, home) -> None:

@@ -1,6 +1,7 @@
 """A cancel that takes back ends: what cannot be taken back now is named, and another cancel or a destroy goes on from it."""
 
-import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,14 +19,21 @@ from .test_waiting import arm, blocked
 pytestmark = pytest.mark.either_database
 
 
-async def rises_again(bench: Bench, labels: dict[str, str]) -> None:
-    """Whatever is deleted, a controller in the cluster makes a volume anew."""
+@contextmanager
+def rising_again(bench: Bench, labels: dict[str, str]) -> Iterator[None]:
+    """A controller in the cluster has a volume, and makes it anew in the moment in which it is deleted."""
     store = Account(bench.home / "sandbox", "catalyst", {}).store
-    for number in range(10_000):
-        with store.begin() as tx:
-            if not any(one.kind == "volume" for one in tx.resources()):
-                tx.insert("volume", f"pvc-{number}", "east", labels, {"size_gb": 1, "simulated": True})
-        await asyncio.sleep(0.02)
+    with store.begin() as tx:
+        tx.insert("volume", "pvc-1", "east", labels, {"size_gb": 1, "simulated": True})
+        tx.db.execute(
+            "CREATE TRIGGER rising AFTER DELETE ON resources WHEN OLD.kind = 'volume' BEGIN "
+            "INSERT INTO resources (kind, name, region, labels, spec) "
+            "VALUES (OLD.kind, OLD.name, OLD.region, OLD.labels, OLD.spec); "
+            "UPDATE resources SET id = printf('vol-%06d', seq) WHERE id IS NULL; END"
+        )
+    yield
+    with store.begin() as tx:
+        tx.db.execute("DROP TRIGGER rising")
 
 
 async def test_a_cluster_that_never_gets_empty_ends_its_undo_and_is_named(start: Start) -> None:
@@ -36,12 +44,9 @@ async def test_a_cluster_that_never_gets_empty_ends_its_undo_and_is_named(start:
         run = await bench.apply(plan)
         await blocked(bench, run, "have the limit raised")
         labels = dict(next(row["labels"] for row in bench.cloud() if row["kind"] == "network"))
-        controller = asyncio.create_task(rises_again(bench, labels))
-        try:
+        with rising_again(bench, labels):
             await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=MODES.MODE_COMPENSATE))
             ended = await bench.ended(run)
-        finally:
-            controller.cancel()
         assert ended.state == pb.Run.STATE_CANCELLED_WITH_LEFTOVERS
         failed = (await bench.steps(run))["infra.sb-east-mgt-dev"].error
         assert "still has volume pvc-" in failed.message

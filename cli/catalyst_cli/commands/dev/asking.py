@@ -24,7 +24,7 @@ def asked(folder: Path | None, call: str, **args: Any) -> Any:
     try:
         return ask(state["control"], layout.control_token, call, **args)
     except NotThere as absent:
-        raise Failure(str(absent), next_step=absent.next_step, exit_code=EXIT_CODES["NOT_FOUND"]) from absent
+        raise Failure(str(absent), next_step=absent.next_step, exit_code=EXIT_CODES[absent.code]) from absent
 
 
 def _started_last() -> Path:

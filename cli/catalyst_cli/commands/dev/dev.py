@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -140,7 +141,8 @@ def dev(
     except PortsTaken as taken:
         for part, port, holder in taken.clashes:
             _tell(f"port {port} ({part}) is held by {holder}")
-        _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}")
+        folder = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else ""
+        _tell(f"nothing was started; next: catalyst dev --port-base {port_base + 1000}{folder}")
         raise typer.Exit(1) from taken
     except NotOurs as error:
         _tell(f"dev did not start: {error}; next: catalyst dev --data-dir FOLDER, with one that is empty or not there")
