@@ -4,6 +4,7 @@ From the outside in: the caller's address, paths that are gone, limits, the answ
 browsers, conditions, compression and the audit line. One object, because each further layer costs every call something.
 """
 
+import asyncio
 import gzip
 import hashlib
 import re
@@ -16,6 +17,7 @@ from typing import Any
 
 from catalyst_mesh.calls import new_traceparent, read_traceparent
 from catalyst_mesh.errors import Explained
+from catalyst_mesh.waits import unless
 from catalyst_sdk import Code, Refused
 
 from . import problems
@@ -83,7 +85,7 @@ class Front:
         call = _Call(scope, self.proxies, self.cors_origins)
         call.subject = await self.recognise(scope)
         answer = _Answer(call, self._timed(send), self.audit)
-        await self._answer(call, receive, answer.send)
+        await self._answer(call, answer.heard(receive) if call.verb == "HEAD" else receive, answer.send)
         await answer.finish()
 
     def _timed(self, send: Send) -> Send:
@@ -221,6 +223,15 @@ class _Answer:
     _start: Message | None = None
     _body: bytes = b""
     _is_whole: bool = field(default=False)
+    _is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heard(self, receive: Receive) -> Receive:
+        """What the application hears: after the head of a stream, where only that was asked for, that nobody listens."""
+
+        async def hear() -> Message:
+            return await unless(self._is_over, receive()) or {"type": "http.disconnect"}  # type: ignore[arg-type]  # a coroutine
+
+        return hear
 
     async def send(self, message: Message) -> None:
         """Take what the application sends."""
@@ -228,12 +239,16 @@ class _Answer:
             self.status, self._start = message["status"], message
             return
         if message["type"] != "http.response.body" or self._start is None:
-            await self.out(message)
+            if not self._is_over.is_set():
+                await self.out(message)
             return
         if message.get("more_body"):
             await self._tell()
             await self.out({**self._start, "headers": self.call.headers(list(self._start["headers"]))})
             self._start = None
+            if self.call.verb == "HEAD":
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+                self._is_over.set()
             await self.out(message)
             return
         self._body, self._is_whole = message.get("body", b""), True

@@ -141,6 +141,45 @@ async def test_what_was_read_before_is_not_sent_again(front: Door) -> None:
     assert (await client.get("/v1/tagged", headers={"if-none-match": '"6"'})).status_code == 200
 
 
+async def test_of_a_stream_only_the_head_is_sent_where_only_that_is_asked_for_and_its_maker_hears_so() -> None:
+    sent: list[dict[str, Any]] = []
+    ended = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            await send({"type": "http.response.body", "body": b"data: 2\n\n", "more_body": True})
+        ended.set()
+
+    async def nothing_more() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def nobody(_: Any) -> str:
+        return ""
+
+    door = Front(app, OURS, Limits(PerMinute()), Lines(), nobody)  # type: ignore[arg-type]
+    scope = {
+        "type": "http",
+        "method": "HEAD",
+        "path": "/v1/watch",
+        "headers": [],
+        "scheme": "http",
+        "query_string": b"",
+    }
+    async with asyncio.timeout(60):
+        await door(scope, nothing_more, send)
+    assert ended.is_set()
+    assert [(one["type"], one.get("body"), one.get("more_body")) for one in sent] == [
+        ("http.response.start", None, None),
+        ("http.response.body", b"", False),
+    ]
+
+
 async def test_long_json_is_compressed_for_who_takes_it_and_a_page_is_not(front: Door) -> None:
     client, _ = front
     small = await client.get("/v1/long", headers={"accept-encoding": "br, gzip;q=0.5"})
