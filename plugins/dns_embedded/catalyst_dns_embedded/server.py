@@ -41,7 +41,8 @@ class DnsServer:
         self._keyring = dict(keyring or {})
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
-        self._connections = 0
+        self._served: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
+        """Connections that are open, and who serves each."""
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port, the same for UDP and TCP. 0: any that is free for both. Raises OSError where it is taken."""
@@ -63,11 +64,15 @@ class DnsServer:
         return port
 
     async def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and end the connections that somebody keeps open."""
         if self._udp is not None:
             self._udp.close()
         if self._tcp is not None:
             self._tcp.close()
+            for writer in self._served.values():
+                writer.close()
+            if self._served:
+                await asyncio.wait(self._served, timeout=1)
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
                     await self._tcp.wait_closed()
@@ -101,10 +106,11 @@ class DnsServer:
         return _wire(response, _room(message) if datagram else _WHOLE)
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
+        task: Any = asyncio.current_task()
+        self._served[task] = writer
         try:
             # Somebody who holds connections open must not keep out the others.
-            while self._connections <= _MOST_CONNECTIONS:
+            while len(self._served) <= _MOST_CONNECTIONS:
                 (length,) = struct.unpack("!H", await _exactly(reader, 2))
                 wire = await _exactly(reader, length)
                 response = self.respond(wire, datagram=False)
@@ -116,7 +122,7 @@ class DnsServer:
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
             pass
         finally:
-            self._connections -= 1
+            del self._served[task]
             writer.close()
 
 

@@ -228,3 +228,16 @@ async def test_a_port_that_somebody_has_for_udp_is_passed_over_where_any_will_do
     with pytest.raises(OSError, match="already in use"):
         await server.start("127.0.0.1", free_port())
     store.close()
+
+
+async def test_a_connection_that_is_kept_open_ends_with_the_server_and_nobody_is_left(tmp_path: Path) -> None:
+    store = ZoneStore(tmp_path)
+    server = DnsServer(Authority(store, ZoneSigner()))
+    before = asyncio.all_tasks()
+    reader, writer = await asyncio.open_connection("127.0.0.1", await server.start("127.0.0.1", 0))
+    await eventually(lambda: asyncio.all_tasks() - before, within=60, what="somebody serves it")
+    await server.stop()
+    assert asyncio.all_tasks() == before
+    assert await asyncio.wait_for(reader.read(), 60) == b""
+    writer.close()
+    store.close()
