@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -16,6 +16,8 @@ PATIENCE = 30.0
 """Seconds for a call."""
 RETRIES = (0.1, 0.3, 0.6)
 """Pauses before a call is made again that met no living gateway."""
+OUTRUN = 10
+"""Readings of a resource that its workers may outrun."""
 NEXT_STEPS = {
     "ORDER_UNPAID": "pay the order, or pass --voucher CODE",
     "PLAN_STALE": "make the plan again: catalyst sovereign plan",
@@ -93,6 +95,28 @@ class Api:
     def patch(self, path: str, body: dict[str, Any], *, query: dict[str, str]) -> dict[str, Any]:
         """Change a resource."""
         return self._call("PATCH", path, json=body, params=query)
+
+    def change(self, path: str, wish: dict[str, Any], mask: Iterable[str], **query: str) -> dict[str, Any]:
+        """Change the fields of `mask` in a resource as it stands, whatever a worker notes in it meanwhile. Raises Refused."""
+        fields = ",".join(mask)
+        return self._as_it_stands(
+            path, lambda now: self.patch(path, wish, query={**now, "updateMask": fields, **query})
+        )
+
+    def remove(self, path: str, **query: Any) -> dict[str, Any]:
+        """Delete a resource as it stands, whatever a worker notes in it meanwhile. Raises Refused."""
+        return self._as_it_stands(path, lambda now: self.delete(path, **now, **query))
+
+    def _as_it_stands(self, path: str, write: Callable[[dict[str, str]], dict[str, Any]]) -> dict[str, Any]:
+        for _ in range(OUTRUN):
+            # One that was refused is not asked again under the same id with other words.
+            now = {"etag": self.get(path)["etag"], "requestId": new_request_id()}
+            try:
+                return write(now)
+            except Refused as refused:
+                if refused.reason != "ETAG_MISMATCH":
+                    raise
+        raise Failure(f"{path.removeprefix('/v1/')} changes faster than it can be read", next_step="try again")
 
     def post_resource(self, path: str, resource: dict[str, Any], **query: Any) -> dict[str, Any]:
         """Create: the resource is the body, and the other fields of the request stand in the query."""

@@ -112,8 +112,7 @@ def configure(
     """
     with Api(context()) as api:
         held = api.get(f"/v1/{application(name)}")
-        query = {"updateMask": "config", "etag": held["etag"], "requestId": new_request_id()}
-        made = api.patch(f"/v1/{held['name']}", {"config": _json(config)}, query=query)
+        made = api.change(f"/v1/{held['name']}", {"config": _json(config)}, ("config",))
         show(output, followed(api, made, wait=wait), COLUMNS)
 
 

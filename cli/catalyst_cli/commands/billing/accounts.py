@@ -99,8 +99,7 @@ def update(
     paths = [f"contact.{field}" for field in contact] + [f"tax.{field}" for field in tax]
     name = words.account(org)
     with Api(context()) as api:
-        query = {"etag": words.etag(api, name), "updateMask": ",".join(paths), "requestId": new_request_id()}
-        show(output, api.patch(f"/v1/billing/{name}", {"contact": contact, "tax": tax}, query=query), COLUMNS)
+        show(output, api.change(f"/v1/billing/{name}", {"contact": contact, "tax": tax}, paths), COLUMNS)
 
 
 def freeze(org: Slug, reason: Reason, yes: words.Yes = False, output: Output = Form.TABLE) -> None:

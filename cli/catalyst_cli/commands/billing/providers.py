@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.api import Api
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, show
@@ -78,11 +78,7 @@ def set_provider(
         paths.append("enabled")
     full = words.full("providers", name)
     with Api(context()) as api:
-        query = {
-            "etag": words.etag(api, full), "updateMask": ",".join(map(_camel, paths)), "requestId": new_request_id(),
-            "validateOnly": str(dry_run).lower(),
-        }  # fmt: skip
-        answer = api.patch(f"/v1/billing/{full}", wish, query=query)
+        answer = api.change(f"/v1/billing/{full}", wish, map(_camel, paths), validateOnly=str(dry_run).lower())
     show(output, answer, COLUMNS, [_row(answer)])
 
 

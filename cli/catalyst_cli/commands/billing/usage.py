@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catalyst_cli.api import Api, new_request_id
+from catalyst_cli.api import Api
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, show
 
@@ -79,8 +79,7 @@ def set_quota(
     if prepaid is not None:
         wish["prepaid"] = prepaid
     with Api(context()) as api:
-        query = {"etag": api.get(path)["etag"], "updateMask": ",".join(wish), "requestId": new_request_id()}
-        changed = api.patch(path, wish, query=query)
+        changed = api.change(path, wish, wish)
     show(output, changed, QUOTA, [_shown(changed)])
 
 

@@ -124,11 +124,7 @@ def update(
     wish = _terms(max_total, max_per_org, budget, campaign, starts, ends, description)
     with Api(context()) as api:
         name = words.voucher_of(api, voucher)
-        query = {
-            "etag": words.etag(api, name), "updateMask": ",".join(wish), "requestId": new_request_id(),
-            "validateOnly": str(dry_run).lower(),
-        }  # fmt: skip
-        _show(output, api.patch(f"/v1/billing/{name}", wish, query=query))
+        _show(output, api.change(f"/v1/billing/{name}", wish, wish, validateOnly=str(dry_run).lower()))
 
 
 def activate(voucher: Given, output: Output = Form.TABLE) -> None:
@@ -237,8 +233,7 @@ def update_campaign(
     wish |= {"budget": words.amount(budget)} if budget else {}
     name = words.full("campaigns", campaign)
     with Api(context()) as api:
-        query = {"etag": words.etag(api, name), "updateMask": ",".join(wish), "requestId": new_request_id()}
-        answer = api.patch(f"/v1/billing/{name}", wish, query=query)
+        answer = api.change(f"/v1/billing/{name}", wish, wish)
     show(output, answer, CAMPAIGNS, [words.shown(answer, "budget", "used")])
 
 

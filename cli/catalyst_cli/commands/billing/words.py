@@ -59,11 +59,6 @@ def lifetime(text: str) -> str:
     return f"{int(found[1]) * int(unit.total_seconds())}s"
 
 
-def etag(api: Api, name: str) -> str:
-    """The etag of a resource as it stands now."""
-    return str(api.get(f"/v1/billing/{name}")["etag"])
-
-
 def voucher_of(api: Api, given: str) -> str:
     """Name of a voucher by its name, id or code. Raises Failure."""
     if re.fullmatch(r"(vouchers/)?v-[0-9a-f]{32}", given):

@@ -115,7 +115,7 @@ def delete(
     with Api(context()) as api:
         held = api.get(f"/v1/catalog/{source(name)}")
         confirm(f"take {held['name']} away, with {held.get('blueprintCount', 0)} Blueprint(s)?", yes=yes)
-        api.delete(f"/v1/catalog/{held['name']}", etag=held["etag"], requestId=new_request_id())
+        api.remove(f"/v1/catalog/{held['name']}")
     show(output, {"name": held["name"]}, {"NAME": "name"})
 
 

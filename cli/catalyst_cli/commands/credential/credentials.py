@@ -113,7 +113,7 @@ def delete(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
     full = _full(name)
     confirm(f"Destroy {full} and all its versions?", yes=yes)
     with Api(context()) as api:
-        api.delete(f"/v1/{full}", etag=api.get(f"/v1/{full}")["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{full}")
     err.print(f"{full} is gone", markup=False)
 
 

@@ -76,7 +76,7 @@ def delete(
     with Api(context()) as api:
         held = api.get(f"/v1/{environment(name)}")
         confirm(f"remove {held['name']}?", yes=yes)
-        api.delete(f"/v1/{held['name']}", etag=held["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{held['name']}")
     show(output, {"name": held["name"]}, {"NAME": "name"})
 
 
@@ -103,8 +103,5 @@ def policy(
     given = {key: value for key, value in values.items() if value is not None}
     path = f"/v1/{environment(name)}/policy"
     with Api(context()) as api:
-        held = api.get(path)
-        if given:
-            query = {"updateMask": ",".join(given), "etag": held["etag"], "requestId": new_request_id()}
-            held = api.patch(path, given, query=query)
+        held = api.change(path, given, given) if given else api.get(path)
     show(output, held, POLICY)

@@ -61,8 +61,7 @@ def retarget(fqdn: Fqdn, target: Targets, output: Output = Form.TABLE) -> None:
     """
     full, wish = path_of(fqdn), {"targets": _targets(target)}
     with Api(context()) as api:
-        query = {"etag": api.get(f"/v1/{full}")["etag"], "updateMask": "targets", "requestId": new_request_id()}
-        show(output, api.patch(f"/v1/{full}", wish, query=query), COLUMNS)
+        show(output, api.change(f"/v1/{full}", wish, wish), COLUMNS)
 
 
 def retry(fqdn: Fqdn, output: Output = Form.TABLE) -> None:

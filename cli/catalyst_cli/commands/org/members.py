@@ -75,7 +75,7 @@ def remove(
     with Api(context()) as api:
         held = api.get(f"/v1/{name}")
         confirm(f"remove {held['subject']}?", yes=yes)
-        api.delete(f"/v1/{name}", etag=held["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{name}")
     show(output, {"name": name}, {"NAME": "name"})
 
 

@@ -86,9 +86,7 @@ def delete(
         held = api.get(f"/v1/{organization(name)}")
         slug = held["name"].partition("/")[2]
         confirm(f"take {slug} away, with everything in it?", yes=yes)
-        gone = api.delete(
-            f"/v1/{held['name']}", etag=held["etag"], confirm=slug, reason=reason, requestId=new_request_id()
-        )
+        gone = api.remove(f"/v1/{held['name']}", confirm=slug, reason=reason)
     show(output, gone, {**COLUMNS, "GOES": "purgeTime"})
 
 

@@ -140,7 +140,7 @@ def delete(pool: Pool, yes: Annotated[bool, typer.Option("--yes", help="Do not a
     full = path_of(pool)
     confirm(f"Delete {full}? Its zone stays.", yes=yes)
     with Api(context()) as api:
-        api.delete(f"/v1/{full}", etag=api.get(f"/v1/{full}")["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{full}")
     err.print(f"{full} is gone; its zone stays", markup=False)
 
 

@@ -92,8 +92,7 @@ def replace(
     """
     full, wish = credentials.account(name), _secret(credential, secret_ref)
     with Api(context()) as api:
-        query = {"etag": api.get(f"/v1/{full}")["etag"], "updateMask": ",".join(wish), "requestId": new_request_id()}
-        show(output, api.patch(f"/v1/{full}", wish, query=query), COLUMNS)
+        show(output, api.change(f"/v1/{full}", wish, wish), COLUMNS)
 
 
 def delete(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
@@ -106,7 +105,7 @@ def delete(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not a
     full = credentials.account(name)
     confirm(f"Delete {full} and its credential?", yes=yes)
     with Api(context()) as api:
-        api.delete(f"/v1/{full}", etag=api.get(f"/v1/{full}")["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{full}")
     err.print(f"{full} is gone", markup=False)
 
 

@@ -76,9 +76,7 @@ def update(
     """
     given: dict[str, Any] = {key: value for key, value in {"url": url, "types": types}.items() if value}
     with Api(context()) as api:
-        held = api.get(f"/v1/{name}")
-        query = {"updateMask": ",".join(given), "etag": held["etag"], "requestId": new_request_id()}
-        show(output, api.patch(f"/v1/{name}", given, query=query) if given else held, COLUMNS)
+        show(output, api.change(f"/v1/{name}", given, given) if given else api.get(f"/v1/{name}"), COLUMNS)
 
 
 def delete(
@@ -95,7 +93,7 @@ def delete(
     with Api(context()) as api:
         held = api.get(f"/v1/{name}")
         confirm(f"remove the webhook to {held['url']}?", yes=yes)
-        api.delete(f"/v1/{name}", etag=held["etag"], requestId=new_request_id())
+        api.remove(f"/v1/{name}")
     show(output, {"name": name}, {"NAME": "name"})
 
 

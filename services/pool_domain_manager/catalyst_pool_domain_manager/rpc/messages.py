@@ -29,6 +29,11 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
+def etag_of_pool(p: Pool) -> str:
+    """Of what is wished of it: the state of its zone, which a worker notes meanwhile, is in nobody's way."""
+    return etag(p.generation)
+
+
 def to_allocation(a: Allocation) -> resources_pb2.Allocation:
     """An allocation; never its token."""
     return resources_pb2.Allocation(
@@ -107,7 +112,7 @@ def to_pool(p: Pool) -> resources_pb2.Pool:
         dnssec=resources_pb2.DnssecPolicy(enabled=True, algorithm=13, publish_cds=True),
         backend=resource_of(p.backend), registrar_account=p.registrar_account, name_server_set=p.name_server_set,
         reservation_ttl=span(p.reservation_ttl), quarantine=span(p.quarantine),
-        allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag(p.version), version=p.version,
+        allow_private_targets=p.allow_private_targets, state=state, uid=p.uid, etag=etag_of_pool(p), version=p.version,
         create_time=stamp(p.created_at), update_time=stamp(p.updated_at), generation=p.generation,
         observed_generation=p.generation, conditions=list(map(to_condition, (ready, *swept, *left))),
     )  # fmt: skip

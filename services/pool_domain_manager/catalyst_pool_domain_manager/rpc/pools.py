@@ -19,7 +19,7 @@ from catalyst_pool_domain_manager.domain.server_sets import ServerSetNotFound
 from catalyst_pool_domain_manager.store import Store
 
 from . import changes
-from .messages import etag, from_pool, to_pool
+from .messages import etag_of_pool, from_pool, to_pool
 
 _ISSUER = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9+.-]*:[!#-:<-\[\]-~]+")
@@ -129,7 +129,7 @@ async def _fresh(tx: Store, name: str, etag_read: str, *, alone: bool = False) -
     known = await tx.pool(name.removeprefix("pools/"), alone=alone)
     if known is None:
         raise PoolNotFound(pool=name)
-    if etag_read != etag(known.version):
+    if etag_read != etag_of_pool(known):
         raise refusals.EtagMismatch(name=name)
     return known
 
