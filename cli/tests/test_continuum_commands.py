@@ -126,6 +126,13 @@ async def test_a_slot_is_applied_listed_frozen_and_thawed_by_command(run: Run, h
     assert data(await run("apply", "-f", str(lonely), "-o", "json"))["generation"] == "1"
     assert "unchanged" in (await run("apply", "-f", str(lonely))).output
 
+    printed = home / "printed.yaml"
+    printed.write_text((await run("get", "demo/shop", "--manifest")).stdout)
+    assert "unchanged" in (await run("apply", "-f", str(printed))).output
+    printed.write_text((await run("get", "demo/shop", "-o", "yaml")).stdout)
+    with pytest.raises(Failure, match="no manifest"):
+        manifests.read(printed)
+
     async def held() -> bool:
         return bool(data(await run("get", "demo/shop", "-o", "json"))["status"]["leaseHolder"] == EAST)
 

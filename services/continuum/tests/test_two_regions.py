@@ -14,8 +14,10 @@ from catalyst.continuum.v1 import resources_pb2
 from catalyst.continuum.v1.resources_pb2 import Continuum, PlanReport, RegisterView, Run
 from catalyst.continuum.v1.service_pb2 import (
     AbortRunRequest,
+    AdmitCellRequest,
     ApproveRunRequest,
     CreateContinuumRequest,
+    DeleteContinuumRequest,
     ForceTakeoverRequest,
     GetContinuumRequest,
     GetRunRequest,
@@ -26,6 +28,7 @@ from catalyst.continuum.v1.service_pb2 import (
     StartRunRequest,
     SuspendRequest,
     UpdateContinuumRequest,
+    VerifyWitnessRequest,
     WatchRunRequest,
 )
 from catalyst.continuum.v1.service_pb2_grpc import ContinuumServiceStub
@@ -195,6 +198,62 @@ async def test_a_move_is_asked_for_anywhere_approved_anywhere_and_made_by_the_re
     runs = await world.stub("house").ListRuns(ListRunsRequest(parent=SHOP))
     assert name in [run.name for run in runs.runs]
     await eventually(lambda: world.is_ready(WEST, WEST, 2), within=60)
+
+
+async def test_a_slot_is_made_verified_changed_and_deleted_in_every_region_by_way_of_the_house(world: World) -> None:
+    house, name = world.stub("house"), "namespaces/demo/continuums/till"
+    wish = Continuum(spec=specs.message(wished() | {"suspend": True}))
+    made = CreateContinuumRequest(parent="namespaces/demo", continuum_id="till", continuum=wish)
+    assert (await house.CreateContinuum(made)).name == name
+    assert await reason_of(house.CreateContinuum(made)) == "CONTINUUM_EXISTS"
+
+    async def told() -> list[str]:
+        stubs = [
+            world.regions[region].stub(ContinuumServiceStub, "ann", roles=("sovereign-admin",))
+            for region in (EAST, WEST)
+        ]
+        seen = [await stub.GetContinuum(GetContinuumRequest(name=name)) for stub in stubs]
+        return [str(slot.spec.rto.seconds) for slot in seen]
+
+    async def changed(seconds: int, etag: str = "") -> str:
+        read = await house.GetContinuum(GetContinuumRequest(name=name))
+        wish = Continuum(name=name)
+        wish.spec.rto.FromSeconds(seconds)
+        mask = FieldMask(paths=["spec.rto"])
+        return await reason_of(
+            house.UpdateContinuum(UpdateContinuumRequest(continuum=wish, update_mask=mask, etag=etag or read.etag))
+        )
+
+    async def taken() -> bool:
+        """Whoever was overtaken by an agent reads again."""
+        return await changed(77) == "OK"
+
+    before = await told()
+    assert await changed(66, etag='"of before"') == "ETAG_MISMATCH"
+    assert await told() == before
+    assert await eventually(taken, within=60)
+    assert await told() == ["77", "77"]
+
+    verified = VerifyWitnessRequest(name=name)
+    report = resources_pb2.WitnessReport()
+    assert (await house.VerifyWitness(verified)).response.Unpack(report)
+    assert (report.safe, len(report.cells)) == (True, 3)
+    assert (
+        await reason_of(house.AdmitCell(AdmitCellRequest(name=name, cell="cell-9", new_incarnation="1")))
+        == "CELL_NOT_FOUND"
+    )
+
+    async def gone() -> bool:
+        read = await house.GetContinuum(GetContinuumRequest(name=name))
+        return await reason_of(house.DeleteContinuum(DeleteContinuumRequest(name=name, etag=read.etag))) == "OK"
+
+    assert await eventually(gone, within=60)
+    for where in (EAST, WEST, "house"):
+        assert await reason_of(world.stub(where).GetContinuum(GetContinuumRequest(name=name))) == "CONTINUUM_NOT_FOUND"
+
+    await world.ends[WEST].aclose()
+    assert await reason_of(house.CreateContinuum(made)) == "AGENT_UNREACHABLE"
+    assert await reason_of(world.stub(EAST).GetContinuum(GetContinuumRequest(name=name))) == "CONTINUUM_NOT_FOUND"
 
 
 @pytest.mark.skipif(not LONG, reason="twenty seconds: HYPOTHESIS_PROFILE=long")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from catalyst_cli.api import Api
+from catalyst_cli.commands.continuum import manifests
 from catalyst_cli.commands.continuum.names import Slot, path_of
 from catalyst_cli.commands.continuum.rows import COLUMNS, row
 from catalyst_cli.context import context
@@ -34,7 +35,11 @@ def list_slots(
     show(output, found, COLUMNS, [row(slot) for slot in found])
 
 
-def get(slot: Slot, output: Output = Form.TABLE) -> None:
+def get(
+    slot: Slot,
+    manifest: Annotated[bool, typer.Option("--manifest", help="Print its wish as `apply` takes it.")] = False,
+    output: Output = Form.TABLE,
+) -> None:
     """Show one slot. The conditions that do not hold, or are not known, stand below it.
 
     Examples:
@@ -42,8 +47,13 @@ def get(slot: Slot, output: Output = Form.TABLE) -> None:
         catalyst continuum get demo/shop
 
         catalyst continuum get omantel --output yaml
+
+        catalyst continuum get demo/shop --manifest > shop.yaml
     """
     found = Api(context()).get(f"/v1/{path_of(slot)}")
+    if manifest:
+        show(Form.JSON if output is Form.JSON else Form.YAML, manifests.written(found), {})
+        return
     show(output, found, COLUMNS, [row(found)])
     tell(found)
 

@@ -43,11 +43,28 @@ def read(path: Path) -> list[Manifest]:
             found.append(_manifest(document))
         except _Wrong as error:
             wrong += [f"{place}{line}" for line in error.lines]
+    if any("observedGeneration" in line for line in wrong):
+        how = "catalyst continuum get SLOT --manifest"
+        raise Failure(f"{path} is a slot as `get` shows it, and no manifest", next_step=how, exit_code=2)
     if wrong:
         raise Failure(f"{path} is not as it should be", details=tuple(wrong), exit_code=2)
     if not found:
         raise Failure(f"{path} has no {KIND}", next_step=f"begin with `apiVersion: {API_VERSION}`", exit_code=2)
     return found
+
+
+def written(slot: Mapping[str, Any]) -> dict[str, Any]:
+    """A slot of the API as the manifest that wishes it: what `read` takes."""
+    # Only this command needs them, and every other one would wait for them.
+    from catalyst.continuum.v1 import resources_pb2
+    from google.protobuf import json_format
+
+    message = json_format.ParseDict(slot["spec"], resources_pb2.ContinuumSpec(), ignore_unknown_fields=True)
+    namespace, _, name = str(slot["name"]).removeprefix("namespaces/").partition("/continuums/")
+    spec = SPEC.from_api(json_format.MessageToDict(message, preserving_proto_field_name=True))
+    return {
+        "apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+    }  # fmt: skip
 
 
 def explained(refused: Refused) -> Refused:

@@ -99,9 +99,20 @@ class Calls(service_pb2_grpc.ContinuumServiceServicer):
     async def _written(
         self, step: Callable[[Store], Awaitable[Decision[Slot]]], *, validate_only: bool = False
     ) -> resources_pb2.Continuum:
-        """Decide, save, and answer the slot as it is then; what agents see of it comes with the next read."""
+        """Decide, save, and answer the slot as it is then, with what its agents saw of it last."""
+        seen: tuple[views.Observed, datetime] | None = None
+
+        async def looked(tx: Store) -> Decision[Slot]:
+            nonlocal seen
+            decision = await step(tx)
+            seen = await tx.observed(decision.state.namespace, decision.state.name), tx.now
+            return decision
+
+        def shown(slot: Slot) -> resources_pb2.Continuum:
+            return self._shown(slot, *(seen or ({}, slot.since)))
+
         ask: Any = self._work.rehearse if validate_only else self._work.run
-        answer: resources_pb2.Continuum = await ask(step, answer=lambda slot: self._shown(slot, {}, slot.since))
+        answer: resources_pb2.Continuum = await ask(looked, answer=shown)
         return answer
 
 

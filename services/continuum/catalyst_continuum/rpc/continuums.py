@@ -16,6 +16,7 @@ from ..store import Store
 from . import filters, specs, watching
 from .calls import Calls, namespaces_of, organization
 from .elsewhere import anywhere, was_handed_on, watched_anywhere
+from .everywhere import changed_everywhere, made_everywhere
 from .histories import HISTORY
 
 BATCH = 200
@@ -61,6 +62,7 @@ class ContinuumCalls(Calls):
         cut = page.cut(found[: page.size + 1], _place)
         return service_pb2.ListContinuumsResponse(continuums=cut.rows, next_page_token=cut.next_page_token)
 
+    @made_everywhere
     async def CreateContinuum(
         self, request: service_pb2.CreateContinuumRequest, context: Context
     ) -> resources_pb2.Continuum:
@@ -79,6 +81,7 @@ class ContinuumCalls(Calls):
 
         return await self._written(step, validate_only=request.validate_only)
 
+    @changed_everywhere
     async def UpdateContinuum(
         self, request: service_pb2.UpdateContinuumRequest, context: Context
     ) -> resources_pb2.Continuum:
@@ -108,6 +111,7 @@ class ContinuumCalls(Calls):
         if faults := await self._registers.faults(before.lease, after.lease):
             raise SpecInvalid([Violation(f"{specs.PREFIX}spec.lease_client", fault, "majority") for fault in faults])
 
+    @changed_everywhere
     async def DeleteContinuum(self, request: service_pb2.DeleteContinuumRequest, context: Context) -> Empty:
         who = caller(context)
 

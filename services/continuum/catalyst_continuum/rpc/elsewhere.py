@@ -34,6 +34,12 @@ class AgentUnreachable(Refused):
     message = "the agent of {region} begins this run, and is not here; ask the daemon of that region"
 
 
+class AgentSilent(AgentUnreachable):
+    """Of a change that is made in every region or in none."""
+
+    message = "{region} does not answer, and must know of this as the other regions do; nothing was changed"
+
+
 class RefusedElsewhere(AgentUnreachable):
     """What the daemon of another region says, as it says it."""
 
@@ -74,6 +80,29 @@ class Elsewhere:
                 if failure.reason and failure.reason not in UNKNOWN:
                     raise RefusedElsewhere(failure) from failure
         return None
+
+    async def keeper(self, slot: str) -> str | None:
+        """The first region that knows a slot."""
+        for region in self._channels:
+            try:
+                await self._asked(region, "GetContinuum", service_pb2.GetContinuumRequest(name=slot), LOOKING)
+            except CallFailed:
+                continue
+            return region
+        return None
+
+    async def all_found(self, method: str, request: Message) -> Mapping[str, Any]:
+        """The answers of the regions that know what is asked for, by region. Raises AgentUnreachable where one is silent."""
+        found = {}
+        for region in self._channels:
+            try:
+                found[region] = await self._asked(region, method, request, LOOKING)
+            except CallFailed as failure:
+                if not failure.reason:
+                    raise AgentSilent(region=region) from failure
+                if failure.reason not in UNKNOWN:
+                    raise RefusedElsewhere(failure) from failure
+        return found
 
     async def streamed(self, method: str, request: Message) -> AsyncIterator[Any] | None:
         """The same of a stream, from its first message on."""
@@ -157,6 +186,24 @@ def anywhere(method: M) -> M:
             if answer is None:
                 raise
             return answer
+
+    return asked  # type: ignore[return-value]
+
+
+def known_anywhere(method: M) -> M:
+    """A method that takes its time: what is unknown here is asked for at the first region that knows the slot."""
+
+    @functools.wraps(method)
+    async def asked(self: Any, request: Any, context: Context) -> Any:
+        try:
+            return await method(self, request, context)
+        except Refused as unknown:
+            if unknown.reason not in UNKNOWN or was_handed_on(context):
+                raise
+            region = await self._elsewhere.keeper(request.name)
+            if region is None:
+                raise
+            return await self._elsewhere.at(region, method.__name__, request)
 
     return asked  # type: ignore[return-value]
 

@@ -11,6 +11,7 @@ from ..store import Store
 from ..workers.admission import Admission
 from ..workers.verify import CellReport, verify
 from .calls import Calls
+from .elsewhere import known_anywhere
 
 VERIFICATIONS = "operations/continuum-verify-"
 
@@ -22,6 +23,7 @@ class CellNotFound(Refused):
 class WitnessCalls(Calls):
     """What is asked of cells themselves."""
 
+    @known_anywhere
     async def VerifyWitness(
         self, request: service_pb2.VerifyWitnessRequest, context: Context
     ) -> operations_pb2.Operation:
@@ -45,6 +47,7 @@ class WitnessCalls(Calls):
 
         return await self._work.run(step, answer=lambda _: operation)  # a retry gets the report that was told first
 
+    @known_anywhere
     async def AdmitCell(self, request: service_pb2.AdmitCellRequest, context: Context) -> resources_pb2.Continuum:
         async with self._work.reading() as tx:
             slot = await self._seen(tx, request.name)

@@ -172,9 +172,10 @@ class ContinuumServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateContinuum(self, request, context):
-        """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region.
+        """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region: a daemon
+        without a region, as a control plane has, makes it in each of its regions that it can ask.
         Errors: ALREADY_EXISTS CONTINUUM_EXISTS; INVALID_ARGUMENT SPEC_INVALID (all violations, the arithmetic of times
-        included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE. Role: org-admin.
+        included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -183,9 +184,10 @@ class ContinuumServiceServicer:
 
     def UpdateContinuum(self, request, context):
         """Changes the wish and raises `generation`. Cells and regions change only while suspended; the holder's region cannot
-        go.
+        go. A daemon without a region changes it in every region that keeps it, the holder's last, and makes it where the wish
+        names another one.
         Errors: ABORTED ETAG_MISMATCH; INVALID_ARGUMENT SPEC_INVALID; FAILED_PRECONDITION NOT_SUSPENDED, HOLDER_REMOVED,
-        RUN_UNDER_WAY, WITNESS_UNSAFE. Role: org-admin.
+        RUN_UNDER_WAY, WITNESS_UNSAFE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -193,8 +195,9 @@ class ContinuumServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteContinuum(self, request, context):
-        """Deletes a suspended slot; databases and traffic stay as they are.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY. Role: org-admin.
+        """Deletes a suspended slot, by a daemon without a region in every region; databases and traffic stay as they are.
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY; UNAVAILABLE AGENT_UNREACHABLE.
+        Role: org-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -52,21 +52,24 @@ class ContinuumServiceStub:
     Since 0.1.
     """
     CreateContinuum: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateContinuumRequest, _resources_pb2.Continuum]
-    """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region.
+    """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region: a daemon
+    without a region, as a control plane has, makes it in each of its regions that it can ask.
     Errors: ALREADY_EXISTS CONTINUUM_EXISTS; INVALID_ARGUMENT SPEC_INVALID (all violations, the arithmetic of times
-    included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE. Role: org-admin.
+    included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
     Since 0.1.
     """
     UpdateContinuum: _grpc.UnaryUnaryMultiCallable[_service_pb2.UpdateContinuumRequest, _resources_pb2.Continuum]
     """Changes the wish and raises `generation`. Cells and regions change only while suspended; the holder's region cannot
-    go.
+    go. A daemon without a region changes it in every region that keeps it, the holder's last, and makes it where the wish
+    names another one.
     Errors: ABORTED ETAG_MISMATCH; INVALID_ARGUMENT SPEC_INVALID; FAILED_PRECONDITION NOT_SUSPENDED, HOLDER_REMOVED,
-    RUN_UNDER_WAY, WITNESS_UNSAFE. Role: org-admin.
+    RUN_UNDER_WAY, WITNESS_UNSAFE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
     Since 0.1.
     """
     DeleteContinuum: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeleteContinuumRequest, _empty_pb2.Empty]
-    """Deletes a suspended slot; databases and traffic stay as they are.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY. Role: org-admin.
+    """Deletes a suspended slot, by a daemon without a region in every region; databases and traffic stay as they are.
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY; UNAVAILABLE AGENT_UNREACHABLE.
+    Role: org-admin.
     Since 0.1.
     """
     WatchContinuum: _grpc.UnaryStreamMultiCallable[_service_pb2.WatchContinuumRequest, _service_pb2.WatchContinuumResponse]
@@ -181,21 +184,24 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     Since 0.1.
     """
     CreateContinuum: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateContinuumRequest, _resources_pb2.Continuum]  # type: ignore[assignment]
-    """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region.
+    """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region: a daemon
+    without a region, as a control plane has, makes it in each of its regions that it can ask.
     Errors: ALREADY_EXISTS CONTINUUM_EXISTS; INVALID_ARGUMENT SPEC_INVALID (all violations, the arithmetic of times
-    included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE. Role: org-admin.
+    included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
     Since 0.1.
     """
     UpdateContinuum: _aio.UnaryUnaryMultiCallable[_service_pb2.UpdateContinuumRequest, _resources_pb2.Continuum]  # type: ignore[assignment]
     """Changes the wish and raises `generation`. Cells and regions change only while suspended; the holder's region cannot
-    go.
+    go. A daemon without a region changes it in every region that keeps it, the holder's last, and makes it where the wish
+    names another one.
     Errors: ABORTED ETAG_MISMATCH; INVALID_ARGUMENT SPEC_INVALID; FAILED_PRECONDITION NOT_SUSPENDED, HOLDER_REMOVED,
-    RUN_UNDER_WAY, WITNESS_UNSAFE. Role: org-admin.
+    RUN_UNDER_WAY, WITNESS_UNSAFE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
     Since 0.1.
     """
     DeleteContinuum: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteContinuumRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a suspended slot; databases and traffic stay as they are.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY. Role: org-admin.
+    """Deletes a suspended slot, by a daemon without a region in every region; databases and traffic stay as they are.
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY; UNAVAILABLE AGENT_UNREACHABLE.
+    Role: org-admin.
     Since 0.1.
     """
     WatchContinuum: _aio.UnaryStreamMultiCallable[_service_pb2.WatchContinuumRequest, _service_pb2.WatchContinuumResponse]  # type: ignore[assignment]
@@ -325,9 +331,10 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.CreateContinuumRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Continuum, _abc.Awaitable[_resources_pb2.Continuum]]:
-        """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region.
+        """Stores the wish; the agent then verifies the cells and takes up the slot. The same wish goes to every region: a daemon
+        without a region, as a control plane has, makes it in each of its regions that it can ask.
         Errors: ALREADY_EXISTS CONTINUUM_EXISTS; INVALID_ARGUMENT SPEC_INVALID (all violations, the arithmetic of times
-        included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE. Role: org-admin.
+        included); FAILED_PRECONDITION WITNESS_UNSAFE, PLUGIN_UNAVAILABLE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
         Since 0.1.
         """
 
@@ -338,9 +345,10 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Continuum, _abc.Awaitable[_resources_pb2.Continuum]]:
         """Changes the wish and raises `generation`. Cells and regions change only while suspended; the holder's region cannot
-        go.
+        go. A daemon without a region changes it in every region that keeps it, the holder's last, and makes it where the wish
+        names another one.
         Errors: ABORTED ETAG_MISMATCH; INVALID_ARGUMENT SPEC_INVALID; FAILED_PRECONDITION NOT_SUSPENDED, HOLDER_REMOVED,
-        RUN_UNDER_WAY, WITNESS_UNSAFE. Role: org-admin.
+        RUN_UNDER_WAY, WITNESS_UNSAFE; UNAVAILABLE AGENT_UNREACHABLE. Role: org-admin.
         Since 0.1.
         """
 
@@ -350,8 +358,9 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.DeleteContinuumRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a suspended slot; databases and traffic stay as they are.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY. Role: org-admin.
+        """Deletes a suspended slot, by a daemon without a region in every region; databases and traffic stay as they are.
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION NOT_SUSPENDED, RUN_UNDER_WAY; UNAVAILABLE AGENT_UNREACHABLE.
+        Role: org-admin.
         Since 0.1.
         """
 
