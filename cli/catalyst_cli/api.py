@@ -18,13 +18,14 @@ RETRIES = (0.1, 0.3, 0.6)
 """Pauses before a call is made again that met no living gateway."""
 OUTRUN = 10
 """Readings of a resource that its workers may outrun."""
+ASK_ANOTHER = "ask somebody else to say: "
 NEXT_STEPS = {
     "ORDER_UNPAID": "pay the order, or pass --voucher CODE",
     "PLAN_STALE": "make the plan again: catalyst sovereign plan",
     "PLAN_HASH_MISMATCH": "read the plan again and apply with the hash that it shows",
     "RUN_IN_PROGRESS": "catalyst sovereign watch NAME",
     "TOKEN_REJECTED": "start `catalyst dev`, or set CATALYST_CLI_TOKEN_FILE",
-    "GATE_SELF_APPROVAL": "ask somebody else to say: catalyst run approve RUN",
+    "GATE_SELF_APPROVAL": f"{ASK_ANOTHER}catalyst run approve RUN",
     "GATE_NOT_OPEN": "catalyst run get RUN",
     "BUDGET_EXCEEDED": "raise budget.monthly_limit in the file, or take less; then plan again",
     "NAME_TAKEN": "choose another label: catalyst name check",
@@ -43,7 +44,7 @@ NEXT_STEPS = {
     "EPOCH_MOVED": "catalyst continuum get SLOT: its primary has moved",
     "PLAN_DRIFTED": "catalyst continuum plan SLOT: read the plan again",
     "ANTI_FLAP": "catalyst continuum ack SLOT says that the last failovers were seen",
-    "APPROVER_IS_REQUESTER": "ask somebody else to say: catalyst continuum approve RUN",
+    "APPROVER_IS_REQUESTER": f"{ASK_ANOTHER}catalyst continuum approve RUN",
     "INCARNATION_MISMATCH": "look at the cell again: catalyst continuum witness verify SLOT",
     "CELL_NOT_QUARANTINED": "see how the cells are: catalyst continuum witness verify SLOT",
     "BUS_UNAVAILABLE": "catalyst doctor",
@@ -171,7 +172,14 @@ class Api:
             ) from error  # fmt: skip
         if answer.is_success:
             return dict(answer.json()) if answer.content else {}
-        raise _refused(answer)
+        raise self._for_two(_refused(answer))
+
+    def _for_two(self, refused: Failure) -> Failure:
+        """A refusal of who asked for something and cannot approve it; where one person is two, with how."""
+        somebody, begins, command = refused.next_step.partition(ASK_ANOTHER)
+        if begins and not somebody and (second := self._context.second()):
+            refused.next_step = f"as the second person of this dev: CATALYST_CLI_TOKEN_FILE={second} {command}"
+        return refused
 
     def _asked(self, verb: str, path: str, **rest: Any) -> httpx.Response:
         """The answer; of another replica of the gateway where one died, if the call may be made twice."""

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from .failures import Failure
 
+OPERATOR, SECOND = "operator", "second"
+"""Files of a dev's tokens: of who started it, and of a second person, who approves what the first one asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -26,6 +29,11 @@ class Context:
             raise Failure(
                 f"the token file {self.token_file} cannot be read", next_step="start `catalyst dev`"
             ) from error
+
+    def second(self) -> Path | None:
+        """The token of the second person, where the caller is the first one of a dev."""
+        file = self.token_file.with_name(SECOND)
+        return file if self.token_file.name == OPERATOR and file.exists() else None
 
 
 def config_file() -> Path:

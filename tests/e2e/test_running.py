@@ -13,6 +13,8 @@ import httpx
 import psutil
 import pytest
 import yaml
+from catalyst_cli.api import Api
+from catalyst_cli.context import Context
 from catalyst_cli.failures import Failure
 from catalyst_cli.tree import build
 from prometheus_client.parser import text_string_to_metric_families
@@ -282,6 +284,11 @@ def test_a_name_is_held_taken_moved_handed_over_and_given_back_from_the_command_
     assert told("name", "wait", name)["state"] == "STATE_QUARANTINED"
     events = [one["event"].rpartition(".")[2] for one in told("name", "history", name)["entries"]]
     assert (events[0], events[-3:]) == ("quarantined", ["committed", "renewed", "reserved"])
+
+
+def test_a_dev_has_a_second_person_who_may_what_the_first_one_may(shared: Dev) -> None:
+    with Api(Context(shared.state["gateway"], Path(shared.state["second_token_file"]))) as api:
+        assert api.get("/v1/pools")["pools"], "an operator's view"
 
 
 def test_rules_of_a_pool_are_read_changed_and_read_again_from_the_command_line(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..context import OPERATOR
 from . import powerdns
 from .layout import CELLS, PACKAGES, REGIONS, Layout, Replica
 
@@ -178,7 +179,7 @@ def _special(layout: Layout, name: str, time_scale: float) -> Mapping[str, str]:
             "DEVELOPMENT": "true",
             "DOCS": str(DOCS),
             "LOGIN_CODE_FILE": str(layout.tokens / "login-code"),
-            "OPERATOR_TOKEN_FILE": str(layout.tokens / "operator"),
+            "OPERATOR_TOKEN_FILE": str(layout.tokens / OPERATOR),
             # Everybody on this machine is one operator behind one address.
             **dict.fromkeys(("IDENTITY_PER_MINUTE", "ADDRESS_PER_MINUTE", "GUESSES_PER_MINUTE"), "60000"),
         },

@@ -25,6 +25,7 @@ import httpx
 from catalyst_mesh.keyfiles import kept, write_private
 from catalyst_mesh.waits import heard
 
+from ..context import OPERATOR, SECOND
 from . import cell_servers, cluster, pair, ports, powerdns, recipes
 from .cells import Cells
 from .control import ControlServer
@@ -194,7 +195,7 @@ class Supervisor:
         return await admin.prepare(server, self._home.mark)
 
     def _sign(self) -> None:
-        """Tokens for the daemons and for the person at this terminal."""
+        """Tokens for the daemons, for the person at this terminal, and for a second one who approves what that one asked for."""
         from catalyst_mesh.identity import Issuer  # here: who only asks a running dev signs nothing
 
         issuer = Issuer.open(self.layout.issuer)
@@ -203,8 +204,8 @@ class Supervisor:
         for name in DAEMONS:
             service = "pooldomain" if name == "pdm" else name
             write_private(tokens / name, issuer.token(f"service:{service}", service=service, ttl=3 * RENEW_EVERY))
-        operator = issuer.token("operator@localhost", roles=OPERATOR_ROLES, ttl=12 * 3600)
-        write_private(tokens / "operator", operator)
+        for person in (OPERATOR, SECOND):
+            write_private(tokens / person, issuer.token(f"{person}@localhost", roles=OPERATOR_ROLES, ttl=12 * 3600))
         code = tokens / "login-code"
         if not code.exists():
             write_private(code, f"{secrets.randbelow(10**8):08}")
@@ -253,7 +254,8 @@ class Supervisor:
             "replicas": layout.count,
             "database": _shown(self._home, layout),
             "pids": pids,
-            "token_file": str(layout.tokens / "operator"),
+            "token_file": str(layout.tokens / OPERATOR),
+            "second_token_file": str(layout.tokens / SECOND),
             "login_code_file": str(layout.tokens / "login-code"),
             "sign_in": layout.sign_in_url,
             "dns_hints": str(layout.hints),
@@ -283,7 +285,7 @@ def running(layout: Layout) -> dict[str, Any] | None:
 
 def operator_token(layout: Layout) -> str:
     """The token of the person at this terminal."""
-    return (layout.tokens / "operator").read_text().strip()
+    return (layout.tokens / OPERATOR).read_text().strip()
 
 
 class _hold:  # noqa: N801 - reads as a word of the with statement

@@ -249,7 +249,8 @@ class RunCalls(WitnessCalls):
         if fingerprint and fingerprint != plan.fingerprint:
             raise PlanDrifted(now=plan.fingerprint, seen=fingerprint)
         if plan.blockers:
-            blocking = tuple(Violation(said.partition(":")[0], said, "check") for said in plan.blockers)
+            said = (blocker.partition(": ") for blocker in plan.blockers)
+            blocking = tuple(Violation(check, sentence, "check") for check, _, sentence in said)
             names = ", ".join(one.field for one in blocking)
             raise PlanBlocked(violations=blocking, number=len(blocking), checks=names)
 
