@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -144,7 +144,7 @@ class Api:
         """Frames `(id, event, data)` of a stream until it ends, or says nothing for `silence` seconds.
 
         The caller resumes with `last`. The server says something every 15 seconds, so that a longer silence is a lost
-        connection.
+        connection. What the server refuses on the way is raised as Refused; what is only away ends the stream.
         """
         headers = {**self._headers(), **({"Last-Event-ID": last} if last else {})}
         params = {k: v for k, v in query.items() if v not in (None, "")}
@@ -158,7 +158,13 @@ class Api:
                     if refused.exit_code == EXIT_CODES["UNAVAILABLE"]:
                         return  # as a cut connection: whoever reads on comes back
                     raise refused
-                yield from _frames(answer.iter_lines())
+                for number, event, data in _frames(answer.iter_lines()):
+                    if event == "error":
+                        refused = _told(data)
+                        if refused.exit_code == EXIT_CODES["UNAVAILABLE"]:
+                            return
+                        raise refused
+                    yield number, event, data
         except httpx.TransportError:
             return
 
@@ -225,6 +231,16 @@ def _refused(answer: httpx.Response) -> Failure:
     return Refused(
         reason, problem["detail"], why=reason, next_step=NEXT_STEPS.get(reason, ""), details=details,
         exit_code=EXIT_CODES.get(code, 1), trace_id=problem.get("traceId", ""),
+    )  # fmt: skip
+
+
+def _told(problem: Mapping[str, Any]) -> "Refused":
+    """What a stream said after it had begun."""
+    reason, code = str(problem.get("reason", "")), str(problem.get("code", ""))
+    details = tuple(f"{v['field']}: {v['description']}" for v in problem.get("violations", ()))
+    return Refused(
+        reason, str(problem.get("message", "")) or "the stream failed", why=reason, next_step=NEXT_STEPS.get(reason, ""),
+        details=details, exit_code=EXIT_CODES.get(code, 1),
     )  # fmt: skip
 
 

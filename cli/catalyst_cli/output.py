@@ -98,7 +98,7 @@ def tell_fallen(answer: Mapping[str, Any]) -> None:
     """What of a resource does not hold, and why, beside its table."""
     for one in answer.get("conditions", ()):
         if one.get("status") != "STATUS_TRUE":
-            err.print(f"{one['type']}: {one.get('reason', '')}: {one.get('message', '')}", markup=False)
+            err.print(": ".join(filter(None, (one["type"], one.get("reason"), one.get("message")))), markup=False)
 
 
 def word(state: object) -> str:

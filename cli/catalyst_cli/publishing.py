@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from catalyst_cli.failures import EXIT_CODES, Failure
 from catalyst_cli.layouts import FOLDER, Bundle, digest_of, manifest_of
+from catalyst_cli.reading import bytes_of
 
 STATEMENT = "application/vnd.in-toto+json"
 SPDX = "https://spdx.dev/Document"
@@ -79,8 +80,8 @@ class Publisher:
     def of(cls, path: Path) -> "Publisher":
         """The publisher with the key in a file: PEM, elliptic curve, without a password. Raises Failure."""
         try:
-            key = serialization.load_pem_private_key(path.read_bytes(), None)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            key = serialization.load_pem_private_key(bytes_of(path), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise _useless(f"{path} holds no private key in PEM without a password", type(error).__name__) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise _useless(f"{path} holds no key of an elliptic curve", type(key).__name__)

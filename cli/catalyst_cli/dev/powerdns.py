@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,12 +103,12 @@ async def hand_over(layout: Layout) -> None:
     """Make the pool's zone there, point the top level to it, and write where all servers listen. Repeatable."""
     from catalyst_sdk.dns import Change, RecordSet, ZoneSpec
 
-    pool, above, host = f"{layout.pool}.", f"{layout.tree}.", f"ns1.{layout.pool}."
+    pool, above, host, second = f"{layout.pool}.", f"{layout.tree}.", f"ns1.{layout.pool}.", f"ns2.{layout.pool}."
     glue = RecordSet(host, "A", TTL, ("127.0.0.1",))
     deadline = time.monotonic() + READY_WITHIN
     while True:
         try:
-            spec = ZoneSpec(pool, (host,), OWNER, (glue,), ttl=TTL, negative_ttl=1)
+            spec = ZoneSpec(pool, (host,), OWNER, (glue, replace(glue, name=second)), ttl=TTL, negative_ttl=1)
             zone = await _on_powerdns(layout).create_zone(spec=spec)
             ds = tuple(text for key in zone.keys if key.active for text in key.ds)
             cut = (Change(pool, "NS", TTL, (host,)), Change(pool, "DS", TTL, ds), Change(host, "A", TTL, glue.records))
@@ -121,7 +122,9 @@ async def hand_over(layout: Layout) -> None:
             raise PowerDnsUnusable(f"the pool's zone cannot be made: {failure}") from failure
     known = json.loads((layout.dns / "hints.json").read_text())
     temporary = layout.hints.with_suffix(".new")
-    temporary.write_text(json.dumps({**known, host: layout.address("powerdns")}, indent=1) + "\n")
+    temporary.write_text(
+        json.dumps({**known, **dict.fromkeys((host, second), layout.address("powerdns"))}, indent=1) + "\n"
+    )
     temporary.replace(layout.hints)
 
 

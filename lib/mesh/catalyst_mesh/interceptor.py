@@ -30,6 +30,7 @@ from .errors import (
 from .logs import get_logger
 from .memberships import Memberships, TokenMemberships
 from .metrics import ChassisMetrics
+from .shapes import broken
 from .streams import Stopping
 from .telemetry import Span, here
 from .verifiers import Verifier
@@ -364,8 +365,11 @@ def check_fields(request: Message) -> None:
 
 def _violation(found: protovalidate.Violation) -> Violation:
     steps = found.proto.field.elements if found.proto.field else ()
-    path = ".".join(_step(step) for step in steps)
-    return Violation(path, found.proto.message or "", found.proto.rule_id or "")
+    path, rule = ".".join(_step(step) for step in steps), found.proto.rule_id or ""
+    said, pattern, text = found.proto.message or "", found.rule_value, found.field_value
+    if rule == "string.pattern" and isinstance(pattern, str) and isinstance(text, str):
+        said = broken(pattern, text)
+    return Violation(path, said, rule)
 
 
 def _step(step: Any) -> str:

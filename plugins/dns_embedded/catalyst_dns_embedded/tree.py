@@ -5,7 +5,7 @@ says at which address and port each name server really listens.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
@@ -13,11 +13,11 @@ from catalyst_sdk.dns import Change, RecordSet, ZoneSpec, ZoneState
 from .authority import Authority
 
 OWNER = "catalyst-tree"
-SERVER = "ns1.{zone}"
+SERVER, SECOND = "ns1.{zone}", "ns2.{zone}"
 TTL = 60
 
 
-def plant(authority: Authority, pools: Iterable[str], address: str, folder: Path) -> None:
+def plant(authority: Authority, pools: Sequence[str], address: str, folder: Path) -> None:
     """Make what is absent, and write the files. Repeating it changes nothing."""
     host, _, _ = address.rpartition(":")
     zones = ["."]
@@ -27,10 +27,15 @@ def plant(authority: Authority, pools: Iterable[str], address: str, folder: Path
     states = [_zone(authority, name, host) for name in dict.fromkeys(zones)]
     for child in states[1:]:
         _delegate(authority, child, max((s for s in states if _is_above(s, child)), key=lambda s: len(s.name)), host)
+    # Whoever asks for two names of a pool's server, as parents do, finds an address for either.
+    seconds = [SECOND.format(zone=f"{pool.rstrip('.')}.") for pool in pools]
+    for name in seconds:
+        _add(authority, name.partition(".")[2], (Change(name, "A", TTL, (host,)),))
     root = authority.get(".")
     assert root is not None
     _write(folder / "root.key", "".join(f". {TTL} IN DNSKEY {key.dnskey}\n" for key in root.keys))
-    _write(folder / "hints.json", json.dumps({server(s.name): address for s in states}, indent=1) + "\n")
+    hosts = [*(server(s.name) for s in states), *seconds]
+    _write(folder / "hints.json", json.dumps(dict.fromkeys(hosts, address), indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -54,18 +59,24 @@ def _zone(authority: Authority, name: str, host: str) -> ZoneState:
 
 
 def _delegate(authority: Authority, child: ZoneState, parent: ZoneState, host: str) -> None:
-    current = authority.get(parent.name) or parent
     ds = tuple(text for key in child.keys if key.active for text in key.ds)
     wanted = (
         Change(child.name, "NS", TTL, (server(child.name),)),
         Change(child.name, "DS", TTL, ds),
         Change(server(child.name), "A", TTL, (host,)),
     )
+    _add(authority, parent.name, wanted)
+
+
+def _add(authority: Authority, zone: str, wanted: Iterable[Change]) -> None:
+    """Have the records of `wanted` in a zone that is there."""
+    current = authority.get(zone)
+    assert current is not None
     known = {(r.name, r.type): set(r.records) for r in current.record_sets}
     # A second DS may be there for a key that is being rolled.
     missing = tuple(c for c in wanted if not known.get((c.name, c.type), set()) >= set(c.records))
     if missing:
-        authority.apply(parent.name, missing)
+        authority.apply(zone, missing)
 
 
 def _is_above(parent: ZoneState, child: ZoneState) -> bool:

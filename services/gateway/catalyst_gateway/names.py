@@ -23,7 +23,7 @@ from litestar.response import Stream
 from . import bodies, conditions, lookups
 from .bodies import Field
 from .findings import Findings
-from .stream import HEADERS, frame
+from .stream import HEADERS, frame, refused
 from .transcode import BodyUnreadable, to_json
 
 Req = Request[Any, Any, Any]
@@ -290,8 +290,7 @@ async def _frames(call: Any) -> AsyncIterator[bytes]:
             else:
                 yield b": still here\n\n"
     except grpc.aio.AioRpcError as error:
-        why = explain(error)
-        yield frame({"code": why.code, "reason": why.reason, "message": why.message}, event="error")
+        yield refused(explain(error))
     finally:
         call.cancel()
 

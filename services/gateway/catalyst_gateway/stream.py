@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from catalyst_mesh import Caller, Work
 from catalyst_mesh.database import is_outage
-from catalyst_mesh.errors import explain
+from catalyst_mesh.errors import Explained, explain
 from catalyst_mesh.logs import get_logger
 from catalyst_mesh.readers import Reader
 from catalyst_mesh.waits import heard
@@ -238,8 +238,7 @@ async def frames(call: Any) -> AsyncIterator[bytes]:
             code = getattr(message, "code", "") or "message"
             yield _frame(to_json(message), event=code, id=str(seq) if seq else "")
     except grpc.aio.AioRpcError as error:
-        why = explain(error)
-        yield frame({"code": why.code, "reason": why.reason, "message": why.message}, event="error")
+        yield refused(explain(error))
     finally:
         call.cancel()
 
@@ -247,6 +246,13 @@ async def frames(call: Any) -> AsyncIterator[bytes]:
 def reset(incarnation: str, number: int) -> bytes:
     """The frame that says: take a new snapshot, and go on from here."""
     return frame({"incarnation": incarnation, "number": number}, event="reset", id=f"{incarnation}:{number}")
+
+
+def refused(why: Explained) -> bytes:
+    """The last frame of a stream that is refused after it had begun: what a problem says, without its title."""
+    violations = [{"field": v.field, "description": v.description, "rule": v.rule} for v in why.violations]
+    told = {"code": why.code, "reason": why.reason, "message": why.message, "violations": violations}
+    return frame(told, event="error")
 
 
 def frame(data: Mapping[str, Any], *, event: str = "", id: str = "") -> bytes:

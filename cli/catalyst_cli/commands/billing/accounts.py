@@ -13,11 +13,13 @@ from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, err, show
+from catalyst_cli.reading import MOST_BYTES, bytes_of
 
 from . import words
 
 Slug = Annotated[str, typer.Argument(help="Slug of the Organization.")]
 Reason = Annotated[str, typer.Option(help="Why, in a sentence.")]
+MOST_BUNDLE = 16 * MOST_BYTES
 COLUMNS = {"ACCOUNT": "name", "CURRENCY": "currency", "STATE": "state", "CONTACT": "contact.email"}
 BALANCE = {"TOTAL": "total", "AVAILABLE": "available", "HELD": "held", "EXPIRING": "expiring"}
 GRANTS = {"GRANT": "name", "SOURCE": "source", "AMOUNT": "amount", "LEFT": "remaining", "EXPIRES": "expireTime"}
@@ -224,7 +226,7 @@ def import_account(
 
         catalyst billing account import acme.bundle --dry-run
     """
-    wish = {"bundle": base64.b64encode(bundle.read_bytes()).decode(), "validateOnly": dry_run}
+    wish = {"bundle": base64.b64encode(bytes_of(bundle, MOST_BUNDLE)).decode(), "validateOnly": dry_run}
     with Api(context()) as api:
         answer = api.post("/v1/billing/billingAccounts:import", wish, once=new_request_id())
     show(output, answer["response"], COLUMNS)

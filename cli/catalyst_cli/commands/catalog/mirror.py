@@ -14,6 +14,7 @@ from catalyst_cli.context import context
 from catalyst_cli.failures import EXIT_CODES, Failure
 from catalyst_cli.layouts import Bundle, Layout, OtherBytes
 from catalyst_cli.output import Form, Output, show
+from catalyst_cli.reading import text_of
 
 COLUMNS = {"VERSION": "name", "DIGEST": "digest", "SIGNED": "signed", "NOW": "now"}
 STATES = ["STATE_VERIFIED", "STATE_DEPRECATED"]
@@ -69,10 +70,10 @@ def _wanted(api: Api, names: list[str], lock: Path | None) -> list[tuple[str, st
 
 def _entries(lock: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(lock.read_text())
+        found = json.loads(text_of(lock))
         found = found.get("lock", found)
         return [{"name": e["name"], "version": e["version"], "digest": e["digest"]} for e in found["entries"]]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Failure(f"{lock} holds no lock", why=str(error), exit_code=EXIT_CODES["INVALID_ARGUMENT"]) from error
 
 

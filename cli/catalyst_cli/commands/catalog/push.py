@@ -8,6 +8,7 @@ import typer
 from catalyst_cli.failures import EXIT_CODES, Failure
 from catalyst_cli.layouts import Layout
 from catalyst_cli.output import Form, Output, show
+from catalyst_cli.reading import text_of
 from catalyst_cli.registries import push as push_to
 from catalyst_cli.registries import registry_at
 
@@ -45,7 +46,4 @@ def login_of(file: Path | None) -> str:
     """What a file with a login holds; empty: nobody's."""
     if file is None:
         return ""
-    try:
-        return file.read_text().strip()
-    except OSError as error:
-        raise Failure(f"{file} cannot be read", why=str(error.strerror)) from error
+    return text_of(file).strip()

@@ -13,6 +13,7 @@ from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import EXIT_CODES, Failure
 from catalyst_cli.output import Form, Output, show
+from catalyst_cli.reading import text_of
 
 COLUMNS = {
     "NAME": "name",
@@ -89,7 +90,7 @@ def create(
     """
     body: dict[str, Any] = {"kind": kind, "config": _settings(config), "secretRef": secret_ref}
     body |= {"scope": "SCOPE_ORGANIZATION", "org": f"organizations/{org}"} if org else {"scope": "SCOPE_SOVEREIGN"}
-    trust: dict[str, Any] = {"keys": [path.read_text() for path in key]} if key else {}
+    trust: dict[str, Any] = {"keys": [text_of(path) for path in key]} if key else {}
     if signer:
         trust["identities"] = [_signer(one) for one in signer]
     if trusted_root:
@@ -148,7 +149,7 @@ def _signer(text: str) -> dict[str, str]:
 def _anchors(path: Path) -> dict[str, list[str]]:
     """What a source is told of Sigstore's trusted root. Keys in the old form of RSA are left out: no log uses them now."""
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(text_of(path))
         certificates = [c for one in told["certificateAuthorities"] for c in one["certChain"]["certificates"]]
         logs = {"logKeys": told["tlogs"], "certificateLogKeys": told.get("ctlogs", [])}
         keys = {field: [one["publicKey"] for one in held] for field, held in logs.items()}
@@ -159,7 +160,7 @@ def _anchors(path: Path) -> dict[str, list[str]]:
                 for field, held in keys.items()
             },
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         code = EXIT_CODES["INVALID_ARGUMENT"]
         raise Failure(f"{path} is no trusted root of Sigstore", why=repr(error), exit_code=code) from error
 

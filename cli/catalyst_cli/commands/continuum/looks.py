@@ -70,9 +70,7 @@ def watch(slot: Slot, output: Output = Form.TABLE) -> None:
     api, cursor, tries = Api(context()), "", 0
     while tries < TRIES:
         tries += 1
-        for _, event, data in api.stream(f"/v1/{path_of(slot)}:watch", cursor=cursor):
-            if event == "error":
-                raise Failure(str(data.get("message", "")), exit_code=EXIT_CODES.get(str(data.get("code")), 1))
+        for _, _, data in api.stream(f"/v1/{path_of(slot)}:watch", cursor=cursor):
             tries, cursor = 0, data.get("cursor", cursor)
             if data.get("continuum"):
                 show(output, data["continuum"], COLUMNS, [row(data["continuum"])])

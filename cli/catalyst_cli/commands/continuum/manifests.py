@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from catalyst_sdk import Violation, forms
 from catalyst_sdk.continuum_form import SPEC
 
 from catalyst_cli.api import Refused
 from catalyst_cli.commands.continuum.names import path_of
 from catalyst_cli.failures import Failure
+from catalyst_cli.reading import documents_of
 
 API_VERSION, KIND = "dr.openova.io/v1", "Continuum"
-MOST_BYTES = 1024 * 1024
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _WHERE = "continuum.spec."
 
@@ -37,7 +36,7 @@ class Manifest:
 def read(path: Path) -> list[Manifest]:
     """The manifests of a file. Raises Failure with everything that is wrong in it."""
     found, wrong = [], list[str]()
-    for i, document in enumerate(_documents(path)):
+    for i, document in enumerate(documents_of(path)):
         place = f"document {i + 1}: "
         try:
             found.append(_manifest(document))
@@ -77,17 +76,6 @@ class _Wrong(Exception):
     def __init__(self, *lines: str) -> None:
         super().__init__("; ".join(lines))
         self.lines = lines
-
-
-def _documents(path: Path) -> list[Any]:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise Failure(f"{path} is larger than {MOST_BYTES} bytes", exit_code=2)
-        return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
-    except OSError as error:
-        raise Failure(f"{path} cannot be read: {error.strerror}", exit_code=2) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} is no YAML", why=str(error).replace("\n", " "), exit_code=2) from error
 
 
 def _manifest(document: Any) -> Manifest:

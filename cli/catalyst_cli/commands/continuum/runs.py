@@ -38,9 +38,7 @@ def _followed(api: Api, name: str) -> dict[str, Any]:
     said, heard, cursor = "", time.monotonic(), ""
     try:
         while time.monotonic() - heard < PATIENCE:
-            for _, event, data in api.stream(f"/v1/{name}:watch", cursor=cursor):
-                if event == "error":
-                    raise Failure(str(data.get("message", "")), exit_code=EXIT_CODES.get(str(data.get("code")), 1))
+            for _, _, data in api.stream(f"/v1/{name}:watch", cursor=cursor):
                 heard, cursor = time.monotonic(), data.get("cursor", cursor)
                 run = data.get("run")
                 if not run:

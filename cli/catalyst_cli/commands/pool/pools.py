@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, err, show, tell_fallen
+from catalyst_cli.reading import documents_of
 
 COLUMNS = {
     "NAME": "name",
@@ -171,10 +171,7 @@ def _read(file: Path | None) -> dict[str, Any]:
     """What a file wishes; what the server alone says is left out, so that what `get` prints can be changed and sent."""
     if file is None:
         return {}
-    try:
-        found = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise Failure(f"{file} cannot be read", why=str(error), exit_code=2) from error
+    found = next(iter(documents_of(file)), None)
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise Failure(f"{file} is no pool", next_step="catalyst pool get POOL -o yaml shows one", exit_code=2)
     return {key: value for key, value in found.items() if key not in _TOLD}

@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from catalyst_cli.failures import Failure
+from catalyst_cli.reading import text_of
 
 MOST_BYTES = 16 * 1024
 CredentialFile = Annotated[
@@ -23,11 +24,8 @@ CredentialFile = Annotated[
 def read(source: str) -> dict[str, str]:
     """The fields. Raises Failure, which quotes nothing of them."""
     try:
-        text = sys.stdin.read(MOST_BYTES + 1) if source == "-" else _of_file(Path(source))
-        found: Any = yaml.safe_load(text)
-    except OSError as error:
-        raise Failure(f"{source} cannot be read: {error.strerror}", exit_code=2) from error
-    except (yaml.YAMLError, UnicodeDecodeError):
+        found: Any = yaml.safe_load(sys.stdin.read(MOST_BYTES) if source == "-" else text_of(Path(source)))
+    except yaml.YAMLError:
         found = None  # the parser's sentence would quote the text
     if not isinstance(found, dict) or not found or not all(isinstance(v, str | int) for v in found.values()):
         raise Failure(
@@ -37,12 +35,6 @@ def read(source: str) -> dict[str, str]:
             exit_code=2,
         )  # fmt: skip - one failure
     return {str(name): str(value) for name, value in found.items()}
-
-
-def _of_file(path: Path) -> str:
-    if path.stat().st_size > MOST_BYTES:
-        raise Failure(f"{path} is larger than {MOST_BYTES} bytes", exit_code=2)
-    return path.read_text(encoding="utf-8")
 
 
 def registrar(name: str) -> str:

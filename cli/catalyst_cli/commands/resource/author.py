@@ -13,6 +13,7 @@ import yaml
 
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import err
+from catalyst_cli.reading import documents_of
 
 KindName = Annotated[str, typer.Argument(help="Kind, such as Application.")]
 
@@ -87,11 +88,7 @@ def _manifests(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     from catalyst_kube import KINDS
 
     for path in _files(paths):
-        try:
-            objects = list(yaml.safe_load_all(path.read_text()))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise Failure(f"{path} cannot be read: {error}") from None
-        for one in objects:
+        for one in documents_of(path):
             if isinstance(one, dict) and one.get("kind") in KINDS:
                 name = one.get("metadata", {}).get("name", "") if isinstance(one.get("metadata"), dict) else ""
                 yield f"{path}: {one['kind']}/{name}", one

@@ -19,9 +19,9 @@ def cancel(
 
     Examples:
 
-        catalyst run cancel sovereigns/omantel/runs/r-1
+        catalyst run cancel sovereigns/omantel/runs/run-019a2b3c
 
-        catalyst run cancel sovereigns/omantel/runs/r-1 --compensate
+        catalyst run cancel sovereigns/omantel/runs/run-019a2b3c --compensate
     """
     mode = "MODE_COMPENSATE" if compensate else "MODE_FINISH_STEP"
     answer = Api(context()).post(f"/v1/{name}:cancel", {"mode": mode}, once=new_request_id())

@@ -24,9 +24,9 @@ def events(
 
     Examples:
 
-        catalyst run events sovereigns/omantel/runs/r-1
+        catalyst run events sovereigns/omantel/runs/run-019a2b3c
 
-        catalyst run events sovereigns/omantel/runs/r-1 --from-seq 40 --follow
+        catalyst run events sovereigns/omantel/runs/run-019a2b3c --from-seq 40 --follow
     """
     api = Api(context())
     if not follow:

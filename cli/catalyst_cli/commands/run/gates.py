@@ -20,9 +20,9 @@ def approve(name: Run, step: Step = "", comment: Comment = "", output: Output = 
 
     Examples:
 
-        catalyst run approve sovereigns/omantel/runs/r-1 --comment "as agreed on Monday"
+        catalyst run approve sovereigns/omantel/runs/run-019a2b3c --comment "as agreed on Monday"
 
-        catalyst run approve sovereigns/omantel/runs/r-1 approve.destroy
+        catalyst run approve sovereigns/omantel/runs/run-019a2b3c approve.destroy
     """
     _answer(name, step, "approve", comment, output)
 
@@ -32,7 +32,7 @@ def reject(name: Run, step: Step = "", comment: Comment = "", output: Output = F
 
     Examples:
 
-        catalyst run reject sovereigns/omantel/runs/r-1 --comment "the bank still needs it"
+        catalyst run reject sovereigns/omantel/runs/run-019a2b3c --comment "the bank still needs it"
     """
     _answer(name, step, "reject", comment, output)
 

@@ -17,7 +17,7 @@ def get_run(name: Run, output: Output = Form.TABLE) -> None:
 
     Examples:
 
-        catalyst run get sovereigns/omantel/runs/r-1
+        catalyst run get sovereigns/omantel/runs/run-019a2b3c
     """
     api = Api(context())
     run = api.get(f"/v1/{name}")

@@ -26,9 +26,9 @@ def logs(
 
     Examples:
 
-        catalyst run logs sovereigns/omantel/runs/r-1
+        catalyst run logs sovereigns/omantel/runs/run-019a2b3c
 
-        catalyst run logs sovereigns/omantel/runs/r-1 --step infra.sb-east-mgt-dev --follow
+        catalyst run logs sovereigns/omantel/runs/run-019a2b3c --step infra.sb-east-mgt-dev --follow
     """
     api = Api(context())
     which: dict[str, Any] = {"step": step, "attempt": attempt or ""}

@@ -19,7 +19,7 @@ def pause(
 
     Examples:
 
-        catalyst run pause sovereigns/omantel/runs/r-1 --reason "the network is being changed"
+        catalyst run pause sovereigns/omantel/runs/run-019a2b3c --reason "the network is being changed"
     """
     body = {"reason": reason} if reason else {}
     show(output, Api(context()).post(f"/v1/{name}:pause", body, once=new_request_id()), COLUMNS)
@@ -30,6 +30,6 @@ def resume(name: Run, output: Output = Form.TABLE) -> None:
 
     Examples:
 
-        catalyst run resume sovereigns/omantel/runs/r-1
+        catalyst run resume sovereigns/omantel/runs/run-019a2b3c
     """
     show(output, Api(context()).post(f"/v1/{name}:resume", once=new_request_id()), COLUMNS)

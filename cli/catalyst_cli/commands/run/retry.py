@@ -17,7 +17,7 @@ def retry(
 
     Examples:
 
-        catalyst run retry sovereigns/omantel/runs/r-1 probe
+        catalyst run retry sovereigns/omantel/runs/run-019a2b3c probe
     """
     answer = Api(context()).post(f"/v1/{name}/steps/{step}:retry", once=new_request_id())
     show(output, answer, {"NAME": "name", "STATE": "state"})

@@ -20,7 +20,7 @@ def skip(
 
     Examples:
 
-        catalyst run skip sovereigns/omantel/runs/r-1 quiesce --reason "the cluster is gone"
+        catalyst run skip sovereigns/omantel/runs/run-019a2b3c quiesce --reason "the cluster is gone"
     """
     answer = Api(context()).post(f"/v1/{name}/steps/{step}:skip", {"reason": reason}, once=new_request_id())
     show(output, answer, {"NAME": "name", "STATE": "state", "REASON": "skipReason"})

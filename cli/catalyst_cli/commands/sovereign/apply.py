@@ -23,9 +23,10 @@ def apply(
 
     Examples:
 
-        catalyst sovereign apply sovereigns/omantel/plans/plan-1 --hash 3b0c...
+        catalyst sovereign apply sovereigns/omantel/plans/plan-019a2b3c --hash 3b0c...
 
-        catalyst sovereign apply sovereigns/omantel/plans/plan-2 --hash 77e1... --instead-of sovereigns/omantel/runs/run-1
+        catalyst sovereign apply sovereigns/omantel/plans/plan-029a2b3c --hash 77e1... \\
+            --instead-of sovereigns/omantel/runs/run-019a2b3c
     """
     api = Api(context())
     run = runs.apply(api, {"name": plan, "hash": hash_}, order=order, instead_of=instead_of)

@@ -9,10 +9,10 @@ from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.commands.zone import options
 from catalyst_cli.commands.zone.names import Zone, path_of
 from catalyst_cli.commands.zone.operations import finish
-from catalyst_cli.commands.zone.plan import read_file
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
 from catalyst_cli.output import Form, Output, err, show
+from catalyst_cli.reading import text_of
 
 COLUMNS = {"NAME": "name", "TYPE": "type", "TTL": "ttl", "VALUES": "values"}
 
@@ -58,7 +58,7 @@ def _source(
     if sum(given) != 1:
         raise Failure("say one source: --file, --axfr, --account, --walk or --probe", exit_code=2)
     if file:
-        return {"zoneFile": read_file(file)}
+        return {"zoneFile": text_of(file)}
     if axfr:
         host, _, port = axfr.partition(":")
         server = {"host": host, **({"port": int(port)} if port.isdigit() else {})}

@@ -15,10 +15,12 @@ PATIENCE = 60.0
 
 def finish(api: Api, operation: dict[str, Any], *, wait: bool) -> dict[str, Any]:
     """What an operation comes to; with `wait` off, as it stands. Raises Failure."""
-    name = str(operation["name"])
+    name, said = str(operation["name"]), ""
     try:
         while wait and not operation.get("done"):
-            _say(operation)
+            if (line := _standing(operation)) != said:
+                err.print(line, markup=False)
+                said = line
             time.sleep(PAUSE)
             operation = _patiently(api, name)
     except KeyboardInterrupt:
@@ -43,11 +45,12 @@ def _patiently(api: Api, name: str) -> dict[str, Any]:
         time.sleep(PAUSE)
 
 
-def _say(operation: dict[str, Any]) -> None:
+def _standing(operation: dict[str, Any]) -> str:
+    """How far it is, as far as it says so."""
     about = operation.get("metadata", {})
-    err.print(
-        f"{about.get('target', '')} {about.get('progressPercent', 0)} % {about.get('step', '')}".rstrip(), markup=False
-    )
+    percent = about.get("progressPercent", 0)
+    told = ", ".join(filter(None, (f"{percent} %" if percent else "", about.get("step", ""))))
+    return f"{about.get('target') or operation['name']}: {told or 'under way'}"
 
 
 def _next(reason: str) -> str:

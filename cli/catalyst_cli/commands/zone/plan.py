@@ -1,6 +1,5 @@
 """`catalyst zone plan`."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -60,14 +59,6 @@ def summary(made: dict[str, Any]) -> None:
         refused = f"refused ({lifts})" if finding.get("refused") else "note"
         err.print(f"{finding['rule']}: {refused}: {finding['detail']}", markup=False)
     err.print(f"to apply it: catalyst zone apply {made['name']} --hash {made['hash']}", markup=False)
-
-
-def read_file(path: Path) -> str:
-    """The text of a file. Raises Failure."""
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{path} cannot be read", why=str(error), exit_code=2) from error
 
 
 def _sets(wishes: list[str]) -> list[dict[str, Any]]:

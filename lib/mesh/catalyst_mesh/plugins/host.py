@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -245,11 +245,20 @@ def _unusable(manifest: Manifest, config: Mapping[str, Any]) -> str:
         return f"it speaks contract versions {manifest.sdk}, this host speaks {SDK_VERSION}: install a matching release"
     if fault := _fault_of_schema(json.dumps(manifest.config)):
         return f"the schema of its configuration is wrong: {fault}"
-    faults = [
-        f"{'/'.join(map(str, e.absolute_path)) or '(config)'}: {_meaning(e)}"
-        for e in jsonschema.Draft202012Validator(manifest.config).iter_errors(dict(config))
-    ]
-    return f"its configuration is wrong: {'; '.join(faults)}" if faults else ""
+    faults = list(jsonschema.Draft202012Validator(manifest.config).iter_errors(dict(config)))
+    missing = [name for fault in faults if fault.validator == "required" for name in _missing(fault)]
+    if not config and missing:
+        return f"it is not configured; it needs {', '.join(dict.fromkeys(missing))}"
+    told = (f"{'/'.join(map(str, e.absolute_path)) or 'the whole'}: {_meaning(e)}" for e in faults)
+    return f"its configuration is wrong: {'; '.join(told)}" if faults else ""
+
+
+def _missing(fault: jsonschema.ValidationError) -> list[str]:
+    """Fields that an object must have and has not."""
+    needed, given = fault.validator_value, fault.instance
+    if not isinstance(needed, Sequence) or not isinstance(given, Mapping):
+        return []
+    return [name for name in needed if name not in given]
 
 
 @lru_cache(maxsize=256)
