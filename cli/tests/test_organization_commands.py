@@ -89,7 +89,11 @@ async def test_an_organization_installs_promotes_and_uninstalls_from_the_command
     made = data(await run("org", "create", "acme", "--title", "Acme", "--env", "dev", "-o", "json"))
     assert made["state"] == "STATE_ACTIVE"
     assert data(await run("env", "create", "acme", "prod", "-o", "json"))["branch"] == "main"
-    installed = data(await run("app", "install", "acme-dev/cache", "cache@1.0.0", "-o", "json"))
+    wrong: Any = (await run("app", "install", "acme-dev/cache", "cache", "--choice", "db")).exception
+    assert wrong.what == "'db' is no choice"
+    planned = data(await run("app", "install", "acme-dev/cache", "cache@1.0.0", "--dry-run", "-o", "json"))
+    installed = data(await run("app", "install", "acme-dev/cache", "cache", "-o", "json"))
+    assert installed["blueprintVersion"] == planned["blueprintVersion"], "the newest, where none is named"
     assert (installed["state"], installed["pin"]["version"]) == ("STATE_INSTALLING", "1.0.0")
     policy = data(await run("env", "policy", "acme-prod", "--approvals", "1", "-o", "json"))
     assert policy["requiredApprovals"] == 1

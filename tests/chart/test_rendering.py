@@ -30,8 +30,12 @@ EVERYTHING: dict[str, Any] = {
     "tls": {"secretName": "grpc"},
     "metrics": {"serviceMonitor": True, "rules": True, "labels": {"release": "prometheus"}},
     "gatewayRoute": {"ingress": {"enabled": True}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
-    "gateway": {"autoscaling": {"enabled": True}},
-    "provisioner": {"replicas": 3, "persistence": {"accessMode": "ReadWriteMany"}},
+    "gateway": {
+        "autoscaling": {"enabled": True},
+        "serviceType": "LoadBalancer",
+        "serviceAnnotations": {"ip": "203.0.113.7"},
+    },
+    "provisioner": {"serviceType": "NodePort", "replicas": 3, "persistence": {"accessMode": "ReadWriteMany"}},
     "nodeSelector": {"pool": "system"},
     "tolerations": [{"key": "system", "operator": "Exists"}],
     "workloads": {"system:serviceaccount:other:continuum": "continuum"},
@@ -75,6 +79,22 @@ def test_kubernetes_knows_every_field(rendered: Rendered) -> None:
     for (version, kind), items in alike.items():  # one list each: the schema is read anew at every call
         whole = {"apiVersion": version, "kind": kind, "items": items}
         kubernetes_validate.validate(whole, "1.37", strict=True)
+
+
+def test_what_has_an_address_outside_shows_neither_metrics_nor_a_door_without_limits(everything: Rendered) -> None:
+    services = {one["metadata"]["name"]: one for one in everything.objects if one["kind"] == "Service"}
+    ours = {name: one for name, one in services.items() if "powerdns" not in name}
+    reached = {
+        name: [port["name"] for port in one["spec"]["ports"]]
+        for name, one in ours.items()
+        if one["spec"].get("type", "ClusterIP") != "ClusterIP"
+    }
+    assert reached == {"catalyst-gateway-outside": ["http"], "catalyst-provisioner-outside": ["grpc", "git"]}
+    outside = ours["catalyst-gateway-outside"]
+    assert outside["metadata"]["annotations"] == {"ip": "203.0.113.7"}
+    inside = ours["catalyst-gateway"]["spec"]
+    assert inside["selector"] == outside["spec"]["selector"]
+    assert {"grpc", "http", "side"} == {port["name"] for port in inside["ports"]}
 
 
 def test_nothing_is_written_twice(rendered: Rendered) -> None:

@@ -12,7 +12,7 @@ from catalyst_cli.commands.org.names import application, environment
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import EXIT_CODES, Failure
-from catalyst_cli.output import Form, Output, show
+from catalyst_cli.output import Form, Output, err, show
 
 COLUMNS = {
     "NAME": "name",
@@ -69,7 +69,10 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
 
 def install(
     name: Name,
-    of: Annotated[str, typer.Argument(help="Blueprint at an exact version, such as valkey@1.0.0.")],
+    of: Annotated[
+        str,
+        typer.Argument(help="Blueprint: valkey, its newest version, or valkey@1.0.0."),
+    ],
     config: Annotated[
         str, typer.Option(help="Its configuration as JSON; references to secrets, never a secret.")
     ] = "{}",
@@ -83,19 +86,36 @@ def install(
 
     Examples:
 
-        catalyst app install acme-prod/cache valkey@1.0.0
+        catalyst app install acme-prod/cache valkey
 
-        catalyst app install acme-prod/cache valkey@1.0.0 --dry-run
+        catalyst app install acme-prod/blog app-ghost@1.0.0 --choice db=dedicated --dry-run
     """
     parent, _, id = application(name).partition("/applications/")
-    bare, _, version = of.rpartition("@")
-    choices = dict(one.split("=", 1) for one in choice or () if "=" in one)
-    body = {"blueprint": blueprint(bare), "blueprintVersion": version, "config": _json(config), "choices": choices}
+    bare, _, version = of.partition("@")
+    body = {"blueprint": blueprint(bare), "config": _json(config), "choices": _choices(choice or [])}
     query = {"applicationId": id, "planDigest": plan_digest, "requestId": new_request_id()}
     with Api(context()) as api:
+        body["blueprintVersion"] = version or _newest(api, blueprint(bare))
         path = f"/v1/{parent}/applications"
         made = api.post_resource(path, body, **query, validateOnly=str(dry_run).lower())
         show(output, followed(api, made, wait=wait and not dry_run), COLUMNS)
+
+
+def _choices(given: list[str]) -> dict[str, str]:
+    if wrong := [one for one in given if not all(one.partition("="))]:
+        raise Failure(f"{wrong[0]!r} is no choice", next_step="write it as --choice db=dedicated", exit_code=2)
+    return dict(one.split("=", 1) for one in given)
+
+
+def _newest(api: Api, name: str) -> str:
+    """The version that the catalogue offers first. Raises Failure where it offers none."""
+    version = str(api.get(f"/v1/catalog/{name}").get("latestVersion", "")).rpartition("/versions/")[2]
+    if not version:
+        raise Failure(
+            f"{name} has no version that can be installed", next_step=f"catalyst blueprint show {name}", exit_code=4
+        )
+    err.print(f"{name} {version}, the newest", markup=False)
+    return version
 
 
 def configure(
