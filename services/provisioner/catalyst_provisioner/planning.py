@@ -18,9 +18,9 @@ from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, 
 from .availability import Availability
 from .choosing import Chooser
 from .clouds import CloudPlugins
-from .domain import adoptions, cidrs, claims, layouts, plans, rules, sizing, tending, upgrades, wishes
+from .domain import adoptions, budgets, cidrs, claims, layouts, plans, rules, sizing, tending, upgrades, wishes
 from .domain.locks import Traits
-from .domain.plans import Found, Held, Read, Wanted
+from .domain.plan_inputs import Found, Held, Read, Wanted
 from .domain.reference import Reference
 from .domain.rules import IsPublicSuffix
 from .domain.sizing import Offers
@@ -138,7 +138,7 @@ class Planner:
         ]
         traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
         found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbers, traits)
-        found += plans.budget_findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
+        found += budgets.findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
         moving = _moves(infra) | set(wanted.removed)
         found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]

@@ -9,90 +9,31 @@ Invariants
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from catalyst_sdk.cloud import Action, CostLine, Finding, InfraPlan, LedgerRow, Severity
+from catalyst_sdk.cloud import CostLine, InfraPlan, Severity
 
-from . import claims, costs, gates, graphs, risks, tending
+from . import claims, costs, gates, graphs, plan_rows, risks, tending
 from .gates import Gate
-from .locks import Component, Lock
-from .wishes import Approval, Document, Wish
+from .plan_inputs import Found, Read, Wanted
+from .wishes import Approval, Document
 
 APPLY, DESTROY, REPAIR = "INTENT_APPLY", "INTENT_DESTROY", "INTENT_REPAIR"
 ADOPT, UPGRADE, HAND_OFF = "INTENT_ADOPT", "INTENT_UPGRADE", "INTENT_HAND_OFF"
 INNER = ("sovereign", "adopted", "hand_off", "handing", "rising", "tended")
 """Parts of a body that its hash covers and nobody is shown."""
 
-NATIVE = "native"
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A row of the ledger as a plan needs it."""
-
-    cluster: str
-    row: LedgerRow
-    manager: str = ""
-    """Who keeps it; empty: the plugin of its provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A finding, and the offers that would do instead."""
-
-    finding: Finding
-    cluster: str = ""
-    alternatives: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """All that was read for a plan."""
-
-    sovereign: str
-    generation: int
-    ledger_revision: int
-    currency: str
-    held: tuple[Held, ...] = ()
-    installed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Version by component by cluster, as last applied."""
-    module_digests: Mapping[str, str] = field(default_factory=dict)
-    """Digest of the infrastructure module by provider; a native plugin has none."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    offers_digests: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be, as far as it could be worked out."""
-
-    document: Document
-    wish: Wish
-    lock: Lock
-    infra: Mapping[str, InfraPlan]
-    spec_applied: bool
-    """Whether the last successful run made this very spec true."""
-    removed: tuple[str, ...] = ()
-    """Clusters that are there and are not wished any more."""
-    rising: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Versions of k3s before and after, of clusters in which it changes."""
-    handing: tuple[str, ...] = ()
-    """Clusters that Crossplane gets at the end."""
-    tended: tuple[Mapping[str, Any], ...] = ()
-    """Work on single nodes, see `tending`."""
-
 
 def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = APPLY,
           more: Mapping[str, Any] | None = None) -> dict[str, Any]:  # fmt: skip
     """A plan that makes the wish so, in the contract's JSON form, hash included; with `more` parts of its own."""
     wish, lock = wanted.wish, wanted.lock
-    changes = [_change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
-    changes += [_rise(name, *versions) for name, versions in wanted.rising.items()]
+    changes = [plan_rows.change(name, plan, c) for name, plan in wanted.infra.items() for c in plan.changes]
+    changes += [plan_rows.rise(name, *versions) for name, versions in wanted.rising.items()]
     changes += [tending.change(deed) for deed in wanted.tended]
-    changes += [_deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
+    changes += [plan_rows.deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
                 if held.cluster in wanted.removed]  # fmt: skip
-    components = [*_components(read, wish, lock), *_removals(read, wanted)]
+    components = [*plan_rows.components(read, wish, lock), *plan_rows.removals(read, wanted)]
     dangers = risks.of_changes(wish, wanted.infra, wanted.removed)
     cost = cost_of(read, wanted.infra)
     idle = (
@@ -127,7 +68,7 @@ def destroy(
     found: Sequence[Found] = (),
 ) -> dict[str, Any]:
     """A plan that takes everything away which the ledger lists."""
-    changes = [_deletion(held) for held in reversed(read.held)]
+    changes = [plan_rows.deletion(held) for held in reversed(read.held)]
     components = [
         {"cluster": cluster, "blueprint": name, "previous_version": version, "action": "ACTION_REMOVE"}
         for cluster in clusters
@@ -160,10 +101,10 @@ def hand_off(
     changes, moving = [], set()
     for held in read.held:
         if held.cluster in clusters and claims.claimed(held.row.kind) and held.manager != to:
-            changes.append(_kept(held, "ACTION_IMPORT", to or NATIVE, said))
+            changes.append(plan_rows.kept(held, "ACTION_IMPORT", to or plan_rows.NATIVE, said))
             moving.add(held.cluster)
         else:
-            changes.append(_kept(held, "ACTION_NO_OP", held.manager or NATIVE, ""))
+            changes.append(plan_rows.kept(held, "ACTION_NO_OP", held.manager or plan_rows.NATIVE, ""))
     scope = {"clusters": [{"name": name} for name in clusters if name in moving], "roll_back": roll_back}
     shapes = graphs.hand_off(scope) if moving else ()
     cost = costs.cost(
@@ -221,24 +162,6 @@ def canonical(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def budget_findings(wish: Wish, monthly_minor: int, currency: str, warn_at: float, block_at: float) -> list[Finding]:
-    """Whether the month's cost stays within the limit."""
-    if wish.monthly_limit is None:
-        return []
-    limit, in_currency = wish.monthly_limit
-    path = "spec.budget.monthly_limit"
-    if in_currency != currency:
-        text = f"the limit is in {in_currency}, prices are in {currency}"
-        return [Finding("budget.warn", Severity.WARNING, path, text, f"give the limit in {currency}")]
-    share = monthly_minor / limit if limit else float("inf")
-    if share < warn_at:
-        return []
-    blocked = share > block_at
-    text = f"{monthly_minor} of {limit} minor units a month ({100 * share:.0f} %)"
-    code, severity = ("budget.exceeded", Severity.ERROR) if blocked else ("budget.warn", Severity.WARNING)
-    return [Finding(code, severity, path, text, "raise the limit or take less")]
-
-
 def _body(
     read: Read, intent: str, document: Document, found: Sequence[Found], shapes: Sequence[graphs.Shape],
     asked: Sequence[Gate], idle: bool,
@@ -247,8 +170,8 @@ def _body(
         "sovereign": read.sovereign,
         "intent": intent,
         "spec": document,
-        "steps": [_step(shape) for shape in shapes],
-        "findings": [_finding(one) for one in found],
+        "steps": [plan_rows.step(shape) for shape in shapes],
+        "findings": [plan_rows.finding(one) for one in found],
         "gates": [gate.plain() for gate in asked],
         "inputs": {
             "generation": str(read.generation),
@@ -287,119 +210,6 @@ def _ask(resources: int) -> str:
 
 def _hashed(body: dict[str, Any]) -> dict[str, Any]:
     return body | {"hash": hashlib.sha256(canonical(body)).hexdigest()}
-
-
-def _step(shape: graphs.Shape) -> dict[str, Any]:
-    return {
-        "id": shape.id,
-        "phase": shape.phase,
-        "needs": list(shape.needs),
-        **({"timeout": f"{int(shape.timeout.total_seconds())}s"} if shape.timeout else {}),
-        "retries": shape.retries,
-        "gate": shape.gate,
-        "undoable": shape.undoable,
-        "skippable": shape.skippable,
-        "optional": shape.optional,
-        "cluster": shape.cluster,
-        "component": shape.component,
-    }
-
-
-def _finding(found: Found) -> dict[str, Any]:
-    one = found.finding
-    return {
-        "code": one.code,
-        "severity": f"SEVERITY_{one.severity.value.upper()}",
-        "field": one.path,
-        "message": one.message,
-        "remedy": one.remedy,
-        "cluster": found.cluster,
-        "metadata": dict(one.metadata),
-        "alternatives": list(found.alternatives),
-    }
-
-
-def _change(cluster: str, plan: InfraPlan, change: Any) -> dict[str, Any]:
-    return {
-        "cluster": cluster,
-        "kind": change.kind,
-        "name": change.name,
-        "address": change.address,
-        "action": f"ACTION_{change.action.value.upper()}",
-        "manager": "native",
-        "reason": change.reason,
-        "changed_paths": list(change.paths),
-        **({"before": dict(change.before)} if change.action is not Action.CREATE and change.before else {}),
-        **({"after": dict(change.after)} if change.action is not Action.DELETE and change.after else {}),
-    }
-
-
-def _deletion(held: Held, reason: str = "") -> dict[str, Any]:
-    return {
-        "cluster": held.cluster,
-        "kind": held.row.kind,
-        "name": held.row.name,
-        "address": f"{held.row.kind}.{held.row.name}",
-        "action": "ACTION_DELETE",
-        "manager": "native",
-        "reason": reason,
-    }
-
-
-def _kept(held: Held, action: str, manager: str, reason: str) -> dict[str, Any]:
-    kind, name = held.row.kind, held.row.name
-    return {
-        "cluster": held.cluster, "kind": kind, "name": name, "address": f"{kind}.{name}", "action": action,
-        "manager": manager, "reason": reason,
-    }  # fmt: skip
-
-
-def _rise(cluster: str, before: str, after: str) -> dict[str, Any]:
-    return {
-        "cluster": cluster, "kind": "kubernetes", "name": cluster, "address": "k3s", "action": "ACTION_UPDATE",
-        "manager": NATIVE, "reason": f"{before} to {after}, servers one by one, then workers",
-        "changed_paths": ["k3s_version"],
-    }  # fmt: skip
-
-
-def _components(read: Read, wish: Wish, lock: Lock) -> list[dict[str, Any]]:
-    numbered = list(enumerate(lock.components, 1))
-    return [_component(read, cluster.name, i, c, lock) for cluster in wish.clusters for i, c in numbered]
-
-
-def _removals(read: Read, wanted: Wanted) -> list[dict[str, Any]]:
-    """Components that go: those that the lock has no more, and all of a cluster that goes."""
-    kept = {c.name for c in wanted.lock.components}
-    staying = {cluster.name for cluster in wanted.wish.clusters}
-    return [
-        _removed(read, cluster, name)
-        for cluster, versions in read.installed.items()
-        for name in sorted(versions.keys() - (kept if cluster in staying else set()))
-    ]
-
-
-def _component(read: Read, cluster: str, order: int, component: Component, lock: Lock) -> dict[str, Any]:
-    before = read.installed.get(cluster, {}).get(component.name, "")
-    action = "KEEP" if before == component.version else "UPGRADE" if before else "ADD"
-    return {
-        "cluster": cluster,
-        "blueprint": component.name,
-        "version": component.version,
-        "digest": component.digest,
-        "previous_version": before,
-        "action": f"ACTION_{action}",
-        "requested": component.requested,
-        "needed_by": list(lock.needed_by(component.name)),
-        "needs": list(component.needs),
-        "wave": component.wave,
-        "order": order,
-        "optional": component.optional,
-    }
-
-
-def _removed(read: Read, cluster: str, name: str) -> dict[str, Any]:
-    version = read.installed[cluster][name]
-    return {"cluster": cluster, "blueprint": name, "previous_version": version, "action": "ACTION_REMOVE"}
 
 
 def _lines(cluster: str, lines: Sequence[CostLine]) -> list[costs.Line]:

@@ -19,7 +19,7 @@ from .. import reopening, wishing
 from ..chronicle import SUPERSEDED, superseding
 from ..domain import facts, graphs, immutables, plans, previews, rules, sovereigns, staleness, tending, upgrades
 from ..domain.locks import Lock
-from ..domain.plans import Wanted
+from ..domain.plan_inputs import Wanted
 from ..domain.reference import Reference
 from ..domain.sovereign import Sovereign, State
 from ..domain.staleness import Present

@@ -5,7 +5,7 @@ from typing import Any
 from catalyst_provisioner.data import reference
 from catalyst_provisioner.domain import plans, wishes
 from catalyst_provisioner.domain.locks import Component, Lock, ordered
-from catalyst_provisioner.domain.plans import Read, Wanted
+from catalyst_provisioner.domain.plan_inputs import Read, Wanted
 from catalyst_provisioner.domain.reference import Code
 from catalyst_provisioner.domain.wishes import Cloud
 from catalyst_sdk.cloud import Action, Change, ClusterRequest, CostLine, InfraPlan, NodePool, Price

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from catalyst_provisioner.domain import gates, plans
 from catalyst_provisioner.domain.joins import ROLE_LABEL
-from catalyst_provisioner.domain.plans import Held, Read
+from catalyst_provisioner.domain.plan_inputs import Held, Read
 from catalyst_sdk.cloud import Action, LedgerRow
 
 from .plan_parts import change, cluster, document, plan
