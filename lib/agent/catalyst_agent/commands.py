@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from . import draining, handover, probing, seen
 from .kube import Kube, NotAnswered
-from .machine import Machine, NotUpgraded
+from .machine import Machine, NotRestarted, NotUpgraded
 
 Command = pb.AgentCommand
 Result = pb.AgentCommandResult
@@ -50,8 +50,8 @@ async def obey(command: Command, kube: Kube, machine: Machine) -> Mapping[str, A
 
 
 async def _done_by(asked: str, command: Command, kube: Kube, machine: Machine) -> Result:
-    if asked == "upgrade":
-        return await _upgraded(command, machine)
+    if asked in ("upgrade", "reboot"):
+        return await (_upgraded if asked == "upgrade" else _rebooted)(command, machine)
     doing = DOING.get(asked)
     return _cannot(command, asked) if doing is None else await doing(command, kube)
 
@@ -128,6 +128,15 @@ async def _upgraded(command: Command, machine: Machine) -> Result:
     except NotUpgraded as error:
         return _failed(command, "not_upgraded", str(error))
     return _done(command)
+
+
+async def _rebooted(command: Command, machine: Machine) -> Result:
+    try:
+        begun = await machine.reboot(command.reboot.boot_id)
+    except NotRestarted as error:
+        return _failed(command, "not_restarted", str(error))
+    text = "it restarts" if begun else "another boot is meant; nothing is done"
+    return Result(command=command.id, done=True, message=text)
 
 
 async def _access(command: Command, kube: Kube) -> Result:

@@ -17,8 +17,8 @@ from catalyst.provisioner.v1 import resources_pb2 as pb
 
 Binary = pb.AgentCommand.Upgrade.Binary
 ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-FETCH_LIMIT, RESTART_LIMIT = 120.0, 300.0
-"""Seconds in which a byte has to come, and in which the service has to be up again."""
+FETCH_LIMIT, RESTART_LIMIT, REBOOT_LIMIT = 120.0, 300.0, 30.0
+"""Seconds in which a byte has to come, in which the service has to be up again, and in which a restart has to be begun."""
 LARGEST = 512 * 1024 * 1024
 PIECE = 1024 * 1024
 FULL_TOKEN = re.compile(r"K10([0-9a-f]{64})::")
@@ -26,6 +26,10 @@ FULL_TOKEN = re.compile(r"K10([0-9a-f]{64})::")
 
 
 class NotUpgraded(Exception):
+    """The sentence says why."""
+
+
+class NotRestarted(Exception):
     """The sentence says why."""
 
 
@@ -38,6 +42,9 @@ class Machine:
     """What k3s itself keeps of the token that servers join with, in the secure form."""
     service: Sequence[str] = ("systemctl", "restart", "k3s")
     arch: str = platform.machine()
+    boot: Path = Path("/proc/sys/kernel/random/boot_id")
+    """What the kernel calls this boot; nodes show it as their `bootID`."""
+    restart: Sequence[str] = ("systemctl", "reboot")
 
     def authority(self) -> str:
         """The digest by which joiners know the cluster's authority; empty as long as k3s has not written it."""
@@ -61,6 +68,25 @@ class Machine:
         code, told = await _run(self.service, RESTART_LIMIT)
         if code:
             raise NotUpgraded(f"k3s {version} is in place, but its service did not start: {told}")
+
+    async def reboot(self, boot: str) -> bool:
+        """Restart, unless another boot than this one is meant: then it has happened. Whether it was begun. Raises NotRestarted.
+
+        An answer may be lost with the machine; asked again after the restart, it does nothing.
+        """
+        try:
+            now = (await asyncio.to_thread(self.boot.read_text, encoding="ascii")).strip()
+        except (OSError, ValueError) as error:
+            raise NotRestarted(f"the kernel does not tell its boot: {error}") from error
+        if not boot or now != boot:
+            return False
+        try:
+            code, told = await _run(self.restart, REBOOT_LIMIT)
+        except NotUpgraded as error:
+            raise NotRestarted(str(error)) from error
+        if code:
+            raise NotRestarted(f"{self.restart[0]} refused the restart: {told}")
+        return True
 
     def _is_there(self, sha256: str) -> bool:
         try:

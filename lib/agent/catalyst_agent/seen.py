@@ -110,6 +110,7 @@ def _node(raw: Object, now: float) -> pb.Topology.Node:
         create_time=_stamp(meta.get("creationTimestamp")),
         cordoned=bool((raw.get("spec") or {}).get("unschedulable")),
         version=str((_status(raw).get("nodeInfo") or {}).get("kubeletVersion") or ""),
+        boot_id=str((_status(raw).get("nodeInfo") or {}).get("bootID") or ""),
     )
 
 

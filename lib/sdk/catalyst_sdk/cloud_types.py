@@ -11,7 +11,7 @@ from .manifests import Manifest
 CAPABILITIES = frozenset({
     "network", "firewall", "lb_tcp", "private_lb", "volumes", "placement_groups", "object_store", "floating_ip", "arm",
     "snapshot", "power_off", "fence", "prices", "stock", "multi_zone", "adopt",
-    "air_gap",
+    "air_gap", "replace",
 })  # fmt: skip
 """What a cloud may declare; what it lacks is handled when a plan is made."""
 
@@ -181,6 +181,9 @@ class ClusterRequest:
     adopted: Mapping[str, "Adopted"] = field(default_factory=dict)
     """By address: resources that were there before, that somebody has given to this cluster and that keep their names.
     They are ours whatever their labels say, and get ours. Capability `adopt`."""
+    anew: Mapping[str, str] = field(default_factory=dict)
+    """By name: the id of a server that is made anew, under its name. One that has another id by now was made anew already.
+    Capability `replace`. Since 0.2."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,21 @@ class CloudSuite:
         assert [c.action for c in plan.changes if c.action is not Action.NO_OP] == [Action.DELETE]
         assert keys(await bench.world()) == before
 
+    async def test_a_server_is_made_anew_once_where_somebody_asks_for_it(self, bench: CloudBench) -> None:
+        if "replace" not in bench.plugin().manifest.capabilities:
+            pytest.skip("this cloud makes no single server anew")
+        ledger, request = DyingLedger(bench), cluster_request(bench)
+        await applied(bench, ledger, request)
+        before = {one.name: one.id for one in await bench.world()}
+        worker = next(row.name for row in reversed(await ledger.rows()) if row.kind == "server")
+        asked = replace(request, anew={worker: before[worker]})
+        plan = await applied(bench, ledger, asked)
+        assert [(c.action, c.name) for c in plan.changes if c.action is not Action.NO_OP] == [(Action.REPLACE, worker)]
+        after = {one.name: one.id for one in await bench.world()}
+        assert {name for name in before if before[name] != after.get(name)} == {worker}
+        assert keys(await bench.world()) == sorted((row.kind, row.name, row.id) for row in await ledger.rows())
+        assert (await bench.plugin().plan(request=asked, work=ledger)).is_empty
+
     @pytest.mark.parametrize("moment", ["crash_before", "crash_after"])
     async def test_a_death_at_any_create_leads_to_the_same_end_without_twins(
         self, bench: CloudBench, moment: str

@@ -122,6 +122,12 @@ class SandboxCloud:
 
     async def _ensure(self, account: Account, wish: Wish, work: Workspace, row: LedgerRow | None) -> None:
         found = await _call(account.named, wish.kind, wish.name)
+        if found is not None and found.id == wish.ends and wish.owns(found):
+            await _call(account.delete, found.id)
+            # Its id is forgotten before another one comes to be: whoever boots is bound to the id in the ledger.
+            await work.gone(kind=wish.kind, name=wish.name)
+            await _tell(work, "resource.deleted", "ends, to be made anew", wish.kind, found)
+            found = None
         if found is None:
             try:
                 found = await self._create(account, wish, work)

@@ -37,6 +37,8 @@ class Wish:
     spec: Mapping[str, Any]
     adopted: str = ""
     """Id of the resource that was given to us; empty for one that we make."""
+    ends: str = ""
+    """Id of the server in whose place this one is made anew; empty: what is there stays."""
 
     def owns(self, found: Resource) -> bool:
         """Whether a resource of this name is ours."""
@@ -69,7 +71,10 @@ def plan(request: ClusterRequest, rows: Sequence[LedgerRow], found: Sequence[Res
         request,
         tuple(changes),
         tuple(CostLine(w.address, w.kind, w.size, catalogue.price(w.kind, w.size)) for w in wishes),
-        tuple(_foreign(wish, by_name.get((wish.kind, wish.name))) for wish in wishes if _taken(wish, by_name)),
+        (
+            *(_foreign(wish, by_name.get((wish.kind, wish.name))) for wish in wishes if _taken(wish, by_name)),
+            *(_brain(wish) for wish in wishes if wish.ends and dials_home(wish) and request.control_plane.count > 1),
+        ),
     )
 
 
@@ -84,7 +89,9 @@ def _wishes(request: ClusterRequest) -> Iterator[Wish]:
         plain = json.loads(json.dumps(spec))
         given = request.adopted.get(address or kind)
         full = given.name if given else f"{request.cluster}-{name}-{request.suffix}"
-        return Wish(kind, full, address or kind, request.region, request.labels, plain, given.id if given else "")
+        ends = request.anew.get(full, "") if kind == "server" else ""
+        id = given.id if given else ""
+        return Wish(kind, full, address or kind, request.region, request.labels, plain, id, ends)
 
     network = wish("network", "net", {"cidr": request.node_cidr, "subnet": request.subnet_cidr})
     yield network
@@ -127,6 +134,8 @@ def _change(wish: Wish, found: Resource | None, ids: set[str]) -> Change:
             else "it was made before and is missing in the ledger"
         )
         action, reason = Action.IMPORT, text
+    elif found.id == wish.ends:
+        action, reason, paths = Action.REPLACE, "it is made anew, as somebody asked", ()
     else:
         action, reason = (Action.UPDATE, "") if paths else (Action.NO_OP, "")
     before = {key: found.spec.get(key) for key in wish.spec}
@@ -178,6 +187,16 @@ def _foreign(wish: Wish, found: Resource | None) -> Finding:
         f"the simulated {wish.kind} {wish.name} ({id}) exists and doesn't carry this cluster's labels",
         "rename or remove it; it is neither adopted nor changed",
         {"kind": wish.kind, "name": wish.name, "id": id},
+    )
+
+
+def _brain(wish: Wish) -> Finding:
+    return Finding(
+        "plugin.capability_missing",
+        Severity.ERROR,
+        wish.address,
+        f"the simulated cluster lives in the process of {wish.name}: no other server could go on with it",
+        "make another server of it anew",
     )
 
 

@@ -65,7 +65,8 @@ class TofuCloud(TofuModule):
         async with self._writing(request.labels, work) as run:
             await run.settle()
             run.secrets = await self._secrets(plan, run)
-            await run.keep(replace(run.kept, request=request))
+            # Of what somebody asked once nothing is kept: a look at drift wants none of it.
+            await run.keep(replace(run.kept, request=replace(request, anew={})))
             await asyncio.to_thread(run.lay_out, request, fenced=run.kept.fenced)
             draft = await run.draft()
             self._demand_ours(draft)

@@ -4,7 +4,7 @@ Nothing is inherited from the host: no configuration of its own user, no variabl
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 PASSED_ON = (
@@ -62,10 +62,10 @@ def providers() -> list[str]:
     return ["providers"]
 
 
-def plan(*, destroy: bool = False, refresh_only: bool = False) -> list[str]:
-    """Exit code 0: nothing to do, 1: error, 2: changes."""
+def plan(*, destroy: bool = False, refresh_only: bool = False, anew: Iterable[str] = ()) -> list[str]:
+    """Exit code 0: nothing to do, 1: error, 2: changes. `anew` are addresses of what is made anew."""
     mode = ["-destroy"] if destroy else ["-refresh-only"] if refresh_only else []
-    return ["plan", "-json", "-detailed-exitcode", PATIENCE, *mode, f"-out={PLAN}"]
+    return ["plan", "-json", "-detailed-exitcode", PATIENCE, *mode, *(f"-replace={a}" for a in anew), f"-out={PLAN}"]
 
 
 def apply() -> list[str]:

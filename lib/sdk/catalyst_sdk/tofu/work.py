@@ -79,6 +79,8 @@ class TofuWork:
     """Of the cluster, where the folder is its own."""
     adopted: Mapping[str, Adopted] = field(default_factory=dict)
     """By address: what was there before and is ours whatever its labels say."""
+    anew: Mapping[str, str] = field(default_factory=dict)
+    """By name: the id of a server that is to be made anew."""
     is_ready: bool = False
     """Whether the providers are in place in this folder."""
     _sealed_at: float = 0.0
@@ -134,7 +136,7 @@ class TofuWork:
     def lay_out(self, request: ClusterRequest, *, fenced: bool, released: bool = False) -> None:
         """Module, variables and state, ready for a command."""
         variables = {**self.cloud.variables(request), "fenced": fenced}
-        self.adopted = request.adopted
+        self.adopted, self.anew = request.adopted, request.anew
         self.folder.copy_module(self.cloud.module)
         self.folder.write_variables(self.cloud.released(variables) if released else variables)
         self.folder.write_imports({})
@@ -149,16 +151,17 @@ class TofuWork:
     async def draft(self) -> Draft:
         """What the tool would do now; what exists already is imported rather than made again."""
         imports: dict[str, str] = {}
-        draft = Draft(())
+        draft, anew = Draft(()), ()
         for _ in range(ROUNDS):
             self.folder.write_imports(imports)
-            shown = await self.show_plan(commands.plan())
+            shown = await self.show_plan(commands.plan(anew=anew))
             lines = tuple(planned(shown, self.cloud.resource))
             foreign, more = await self._existing(lines)
             draft = Draft(lines, tuple(foreign), moves_outputs(shown))
-            if not more.keys() - imports.keys():
+            ending = tuple(line.address for line in lines if self._ends(line))
+            if not more.keys() - imports.keys() and ending == anew:
                 break
-            imports |= more
+            imports, anew = imports | more, ending
         return draft
 
     async def show_plan(self, argv: Sequence[str]) -> Any:
@@ -282,6 +285,11 @@ class TofuWork:
                 ours[line.address] = id
         return foreign, {**{line.address: line.import_id for line in lines if line.is_import}, **ours}
 
+    def _ends(self, line: Planned) -> bool:
+        """Whether it is a server to be made anew: what has another id by now was made anew already."""
+        named = isinstance(line.what, Resource) and not line.is_import and line.what.name in self.anew
+        return named and self.anew[line.what.name] == line.id
+
     def _hearer(self) -> tools.Heard:
         told = json.loads(self.folder.read(IDENTITIES) or "{}")
 
@@ -302,6 +310,8 @@ class TofuWork:
         if done.action == "delete":
             if not what["replaced"]:
                 await self.drop(kind, name)
+            elif (row := self.rows.get((kind, name))) and row.id == done.id:
+                await self._emptied(row)
         elif done.action == "create":
             row = self.rows.get((kind, name))
             if row is not None and done.id and row.id != done.id:
@@ -309,6 +319,12 @@ class TofuWork:
                 await self._tell("resource.created", "created", kind, name, done.id)
         elif done.action == "update":
             await self._tell("resource.updated", "changed", kind, name, done.id)
+
+    async def _emptied(self, row: "LedgerRow") -> None:
+        """Forget the id of what is made anew, before another one comes to be: whoever boots is bound to the id in the ledger."""
+        await self.work.gone(kind=row.kind, name=row.name)
+        await self.work.intend(kind=row.kind, name=row.name, region=row.region, labels=row.labels, price=row.price)
+        self.rows[row.kind, row.name] = replace(row, id="")
 
     async def _intend(self, what: Resource) -> None:
         if (what.kind, what.name) in self.rows:

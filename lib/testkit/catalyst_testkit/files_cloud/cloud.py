@@ -35,7 +35,7 @@ SCRIPT = "exec sh '${path.module}/cloud.sh'"
 def files_manifest() -> CloudManifest:
     """What it says of itself."""
     regions = (Region("here", "here", "e"), Region("there", "ther", "t"))
-    capabilities = frozenset({"network", "firewall", "lb_tcp", "fence", "prices"})
+    capabilities = frozenset({"network", "firewall", "lb_tcp", "fence", "prices", "replace"})
     return CloudManifest(PROVIDER, "fc", "f", regions, capabilities, simulated=True)
 
 

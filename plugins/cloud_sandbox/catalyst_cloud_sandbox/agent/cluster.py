@@ -17,6 +17,8 @@ from .workloads import Wished
 BOOT = 3.0
 JOIN = 2.0
 """Simulated seconds until the first server's API answers, and until a further node is ready, before scaling."""
+REBOOT = 4.0
+"""Simulated seconds until a node that restarts is ready again."""
 UPGRADE = 5.0
 """Simulated seconds for another version of k3s on one node."""
 STAGES = ((7, "enrol"), (10, "api"), (12, "cni"), (13, "flux"), (16, "marker"))
@@ -69,8 +71,9 @@ class Cluster:
 
     def ready_nodes(self) -> set[str]:
         """Ids of the nodes that joined."""
-        now = self._clock()
-        return {id for id, at in self._memory.joined.items() if at <= now}
+        now, boots = self._clock(), self._memory.boots
+        joined = {id for id, at in self._memory.joined.items() if at <= now}
+        return {id for id in joined if id not in boots or boots[id].ready_at <= now}
 
     def begin(self) -> None:
         """Start the first boot, once in the life of the cluster."""
@@ -132,6 +135,7 @@ class Cluster:
             self._memory.booted_at,
             self._memory.k3s_at,
             *self._memory.joined.values(),
+            *(boot.ready_at for boot in self._memory.boots.values()),
             next_moment(self._memory.releases) or 0.0,
             next_moment(self._memory.workloads.releases) or 0.0,
         ]
@@ -155,6 +159,18 @@ class Cluster:
         self._memory.closed = [*others, node] if is_closed else others
         self._save()
         self.tell(self._inventory(self._clock()))
+
+    def reboot(self, node: str, boot: str) -> str:
+        """Let a node restart, unless another boot than its present one is meant; what became of it."""
+        found = next((one for one in self.here.nodes if one.name == node), None)
+        if found is None or reports.boot_of(found, self._memory.boots) != boot:
+            return "another boot is meant; nothing is done (simulated)"
+        before = self._memory.boots.get(found.id)
+        ready_at = self._clock() + REBOOT * self.here.time_scale
+        self._memory.boots[found.id] = memory.Boot((before.number if before else 0) + 1, ready_at)
+        self._save()
+        self.tell(self._inventory(self._clock()))
+        return "it restarts (simulated)"
 
     def expect(self, generation: int) -> None:
         """The tree that comes carries this generation."""
@@ -223,6 +239,7 @@ class Cluster:
             joined[id] = now if id == self.here.id else now + _share(id) * JOIN * self.pace.scale
         for id in joined.keys() - present:
             del joined[id]
+            self._memory.boots.pop(id, None)
         if (ready := self.ready_nodes()) != self._told_nodes:
             self._told_nodes = ready
             self._save()
@@ -238,7 +255,7 @@ class Cluster:
 
     def _inventory(self, now: float) -> reports.Report:
         m = self._memory
-        return reports.inventory(self.here, m.joined, self.ready_nodes(), m.claims, now, m.closed)
+        return reports.inventory(self.here, m, self.ready_nodes(), now)
 
     def _advance_workloads(self, now: float) -> None:
         hosted = self._memory.workloads

@@ -28,6 +28,8 @@ def obey(command: Command, cluster: Cluster) -> reports.Report | None:
             return _drain(command, cluster)
         case "probe":
             return cluster.probe(command.probe.component, command.probe.probe or "ready", command=command.id)
+        case "reboot":
+            return reports.result(command.id, message=cluster.reboot(command.reboot.node, command.reboot.boot_id))
         case "mint_token":
             return _access(command, cluster)
         case "tree":

@@ -23,6 +23,14 @@ class Claim:
     observe_only: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The last restart of a node."""
+
+    number: int
+    ready_at: float
+
+
 @dataclass(slots=True)
 class Memory:
     """The state of the cluster beside what its cloud and its tree say."""
@@ -54,6 +62,8 @@ class Memory:
     """Applications of Organizations."""
     closed: list[str] = field(default_factory=list)
     """Names of nodes that take no new pods."""
+    boots: dict[str, Boot] = field(default_factory=dict)
+    """By server id: nodes that were restarted."""
 
 
 def save(path: Path, memory: Memory) -> None:
@@ -69,10 +79,12 @@ def load(path: Path) -> Memory:
     releases = {key: _release(value) for key, value in raw["releases"].items()}
     grants = {key: Grant(**value) for key, value in raw.get("grants", {}).items()}
     claims = tuple(Claim(**claim) for claim in raw.get("claims", ()))
+    boots = {id: Boot(**value) for id, value in raw.get("boots", {}).items()}
     hosted = Workloads()
     if kept := raw.get("workloads"):
         hosted = workloads.restored(kept, {key: _release(value) for key, value in kept["releases"].items()})
-    return Memory(**{**raw, "releases": releases, "grants": grants, "claims": claims, "workloads": hosted})
+    read = {"releases": releases, "grants": grants, "claims": claims, "workloads": hosted, "boots": boots}
+    return Memory(**{**raw, **read})
 
 
 def _release(raw: Mapping[str, Any]) -> Release:

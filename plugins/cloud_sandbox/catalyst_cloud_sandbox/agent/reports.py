@@ -1,6 +1,6 @@
 """What the agent tells, as messages of the contract. Every one says that it is simulated."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from catalyst.provisioner.v1 import resources_pb2
@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from . import troubles
 from .description import Description, Node
-from .memory import Claim
+from .memory import Boot, Claim, Memory
 from .releases import Condition, Phase, Release, Releases
 from .troubles import Trouble
 from .workloads import Held, Workloads, key
@@ -52,9 +52,8 @@ def heartbeat(
 
 
 def inventory(
-    here: Description, joined: dict[str, float], ready: set[str], claims: Iterable[Claim], now: float,
-    closed: Collection[str] = (),
-) -> Report:  # fmt: skip
+    here: Description, remembered: Memory, ready: set[str], now: float
+) -> Report:
     """What the cluster consists of."""
     status = resources_pb2.Topology.Status
     balancer = resources_pb2.Topology.LoadBalancer(
@@ -65,12 +64,17 @@ def inventory(
         observe_time=moment(now),
     )
     whole = resources_pb2.AgentInventory(
-        nodes=[_node(node, joined, ready, now, closed) for node in here.nodes],
+        nodes=[_node(node, remembered, ready, now) for node in here.nodes],
         load_balancers=[balancer] if here.address else [],
         ingress_addresses=[here.address] if here.address else [],
-        claims=[_claim(claim, here) for claim in claims],
+        claims=[_claim(claim, here) for claim in remembered.claims],
     )
     return Report(inventory=whole)
+
+
+def boot_of(node: Node, boots: Mapping[str, Boot]) -> str:
+    """What a node calls its present boot."""
+    return f"{node.id}-{boots[node.id].number if node.id in boots else 0}"
 
 
 def components(releases: Iterable[Release], *, full: bool, removed: Iterable[str] = ()) -> Report:
@@ -155,7 +159,7 @@ def _claim(claim: Claim, here: Description) -> resources_pb2.AgentInventory.Clai
 
 
 def _node(
-    node: Node, joined: dict[str, float], ready: set[str], now: float, closed: Collection[str]
+    node: Node, remembered: Memory, ready: set[str], now: float
 ) -> resources_pb2.Topology.Node:
     status = resources_pb2.Topology.Status
     return resources_pb2.Topology.Node(
@@ -167,8 +171,9 @@ def _node(
         status=status.STATUS_HEALTHY if node.id in ready else status.STATUS_PENDING,
         observe_time=moment(now),
         server_id=node.id,
-        cordoned=node.name in closed,
-        create_time=moment(joined[node.id]) if node.id in ready else None,
+        cordoned=node.name in remembered.closed,
+        create_time=moment(remembered.joined[node.id]) if node.id in ready else None,
+        boot_id=boot_of(node, remembered.boots),
     )
 
 

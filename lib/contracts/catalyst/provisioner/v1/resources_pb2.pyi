@@ -5165,6 +5165,30 @@ class AgentCommand(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     @_typing.final
+    class Reboot(_message.Message):
+        """A restart of one server."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NODE_FIELD_NUMBER: _builtins.int
+        BOOT_ID_FIELD_NUMBER: _builtins.int
+        node: _builtins.str
+        """Node that restarts, for an agent that speaks for several."""
+        boot_id: _builtins.str
+        """Boot that ends, as the inventory told it: where another one runs, the restart has happened, and nothing is done."""
+        def __init__(
+            self,
+            *,
+            node: _builtins.str = ...,
+            boot_id: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["boot_id", b"boot_id", "node", b"node"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Workloads(_message.Message):
         """Applications that the cluster is to hold: all of them; what is not named here goes."""
 
@@ -5204,6 +5228,7 @@ class AgentCommand(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     TREE_FIELD_NUMBER: _builtins.int
     UPGRADE_FIELD_NUMBER: _builtins.int
+    REBOOT_FIELD_NUMBER: _builtins.int
     WORKLOADS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Number in the life of the cluster, from 1; 0 for a bare acknowledgement. Sent again until its result has come, so
@@ -5246,6 +5271,10 @@ class AgentCommand(_message.Message):
         """Run another version of k3s on this server. Since 0.2."""
 
     @_builtins.property
+    def reboot(self) -> Global___AgentCommand.Reboot:
+        """Restart a server, once. Since 0.2."""
+
+    @_builtins.property
     def workloads(self) -> Global___AgentCommand.Workloads:
         """Have exactly these Applications of Organizations on the cluster, beside what its own tree holds."""
 
@@ -5262,13 +5291,14 @@ class AgentCommand(_message.Message):
         probe: Global___AgentCommand.Probe | None = ...,
         tree: Global___AgentCommand.Tree | None = ...,
         upgrade: Global___AgentCommand.Upgrade | None = ...,
+        reboot: Global___AgentCommand.Reboot | None = ...,
         workloads: Global___AgentCommand.Workloads | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "mint_token", b"mint_token", "probe", b"probe", "reboot", b"reboot", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "command", b"command", "drain", b"drain", "expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "id", b"id", "mint_token", b"mint_token", "probe", b"probe", "reboot", b"reboot", "reconcile", b"reconcile", "tree", b"tree", "upgrade", b"upgrade", "workloads", b"workloads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade", "workloads"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["reconcile", "drain", "mint_token", "probe", "tree", "upgrade", "reboot", "workloads"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
@@ -5667,6 +5697,7 @@ class Topology(_message.Message):
         MEMORY_PERCENT_FIELD_NUMBER: _builtins.int
         CREATE_TIME_FIELD_NUMBER: _builtins.int
         VERSION_FIELD_NUMBER: _builtins.int
+        BOOT_ID_FIELD_NUMBER: _builtins.int
         id: _builtins.str
         """Name."""
         size: _builtins.str
@@ -5689,6 +5720,8 @@ class Topology(_message.Message):
         """Memory in use in percent; absent: not observed."""
         version: _builtins.str
         """Version of k3s that it runs. Since 0.2."""
+        boot_id: _builtins.str
+        """What its kernel calls this boot: another one after each restart; empty: not told. Since 0.2."""
         @_builtins.property
         def observe_time(self) -> _timestamp_pb2.Timestamp:
             """When it was observed; absent: never."""
@@ -5713,10 +5746,11 @@ class Topology(_message.Message):
             memory_percent: _builtins.int | None = ...,
             create_time: _timestamp_pb2.Timestamp | None = ...,
             version: _builtins.str = ...,
+            boot_id: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "memory_percent", b"memory_percent", "observe_time", b"observe_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "cordoned", b"cordoned", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "id", b"id", "ip", b"ip", "memory_percent", b"memory_percent", "observe_time", b"observe_time", "pool", b"pool", "role", b"role", "server_id", b"server_id", "size", b"size", "status", b"status", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_memory_percent", b"_memory_percent", "boot_id", b"boot_id", "cordoned", b"cordoned", "cpu_percent", b"cpu_percent", "create_time", b"create_time", "id", b"id", "ip", b"ip", "memory_percent", b"memory_percent", "observe_time", b"observe_time", "pool", b"pool", "role", b"role", "server_id", b"server_id", "size", b"size", "status", b"status", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
         _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

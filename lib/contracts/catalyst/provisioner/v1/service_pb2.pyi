@@ -474,8 +474,8 @@ class PreviewChangeRequest(_message.Message):
     """`etag` as last read. Optional; another value than the stored one is refused with ABORTED ETAG_MISMATCH."""
     @_builtins.property
     def spec(self) -> _struct_pb2.Struct:
-        """Fields of the kind, named as in SovereignSpec or the topology. A drain takes `grace_period` in seconds, 0 to 3600,
-        default 300.
+        """Fields of the kind, named as in SovereignSpec or the topology. A drain, a restart and a replacement of a node take
+        `grace_period` in seconds, 0 to 3600, default 300.
         """
 
     def __init__(
