@@ -18,7 +18,7 @@ from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, 
 from .availability import Availability
 from .choosing import Chooser
 from .clouds import CloudPlugins
-from .domain import adoptions, budgets, cidrs, claims, layouts, plans, rules, sizing, tending, upgrades, wishes
+from .domain import adoptions, budgets, cidrs, claims, layouts, plans, risks, rules, sizing, tending, upgrades, wishes
 from .domain.locks import Traits
 from .domain.plan_inputs import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -58,6 +58,10 @@ class Known:
     def k3s(self) -> Mapping[str, str]:
         """Version of k3s that each cluster was last heard to run."""
         return {name: str((row.heartbeat or {}).get("k3s_version", "")) for name, row in self.clusters.items()}
+
+    def nodes(self, cluster: str) -> Sequence[Mapping[str, Any]]:
+        """What a cluster has shown of its nodes."""
+        return (self.clusters[cluster].inventory or {}).get("nodes", ()) if cluster in self.clusters else ()
 
     def adopted(self, cluster: str) -> Mapping[str, Adopted]:
         """What was given to a cluster."""
@@ -119,11 +123,13 @@ class Planner:
         rising, stairs = upgrades.of(wish, known.k3s)
         offers, numbers = await self.survey.offers(wish), numbered(wish, known.clusters)
         given = {cluster.name: _given(known, adopted or {}, cluster.name) for cluster in wish.clusters}
-        infra, of_clouds = await self.survey.plans(sovereign, wish, numbers, given)
+        ending = {deed.cluster: {deed.server: deed.server_id} for deed in tended if deed.server_id}
+        infra, of_clouds = await self.survey.plans(sovereign, wish, numbers, given, ending)
         names = {cluster.name for cluster in wish.clusters}
         wanted = Wanted(document, wish, chosen.lock, infra, _is_applied(sovereign, document),
                         tuple(name for name in known.clusters if name not in names), rising,
-                        _handed_at_the_end(wish, known), tuple(deed.plain() for deed in tended))  # fmt: skip
+                        _handed_at_the_end(wish, known), tuple(deed.plain() for deed in tended),
+                        [risk for deed in tended for risk in _restarting(deed, known)])  # fmt: skip
         read = self._read(sovereign, known, wish, offers)
         month = int(plans.cost_of(read, infra)["after"]["total"]["month"]["minor"])
         found = [
@@ -145,13 +151,16 @@ class Planner:
         return plans.apply(read, wanted, shown, intent=intent, more={"adopted": adopted} if adopted else {})
 
     async def tend(self, sovereign: Sovereign, verb: str, target: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """A plan that closes, opens or empties one node. Raises TargetNotFound, SpecInvalid."""
+        """A plan of work on one node. Raises TargetNotFound, SpecInvalid."""
         known = await self._known(sovereign.id)
-        nodes = {name: (row.inventory or {}).get("nodes", ()) for name, row in known.clusters.items()}
-        deed = tending.asked(verb, target, spec, nodes)
-        found = tending.findings(deed, nodes[deed.cluster])
+        nodes = {name: known.nodes(name) for name in known.clusters}
+        servers = {name: (row.made or {}).get("servers", ()) for name, row in known.clusters.items()}
+        deed = tending.asked(verb, target, spec, nodes, servers)
+        cloud = self.clouds.clouds.get(known.clusters[deed.cluster].provider)
+        can = cloud is not None and tending.CAPABILITY in cloud.capabilities
+        found = tending.findings(deed, nodes[deed.cluster], can_replace=can)
         # What a cluster shows to be so already is an empty plan; pods may have come onto a node before it was closed.
-        idle = deed.verb != tending.DRAIN and deed.is_done(nodes[deed.cluster])
+        idle = deed.verb in (tending.CORDON, tending.UNCORDON) and deed.is_done(nodes[deed.cluster])
         return await self.apply(sovereign, sovereign.spec, found=found, tended=() if idle else (deed,))
 
     async def adopt(
@@ -313,6 +322,13 @@ def _handed_at_the_end(wish: Wish, known: Known) -> tuple[str, ...]:
     """Clusters that Crossplane is to get and does not keep yet."""
     kept = {entry.cluster for entry in known.entries if entry.manager == claims.CROSSPLANE}
     return tuple(cluster.name for cluster in wish.clusters if cluster.name not in kept) if wish.hand_off else ()
+
+
+def _restarting(deed: Deed, known: Known) -> list[dict[str, Any]]:
+    if deed.verb != tending.REBOOT:
+        return []
+    planes = tending.plane_of(deed.plain(), known.nodes(deed.cluster))
+    return risks.of_restart(deed.cluster, deed.node, planes)
 
 
 def _without_crossplane(wanted: Wanted) -> list[Finding]:

@@ -36,9 +36,10 @@ async def after(tx: Store, sovereign: str, run: str, since: datetime) -> None:
     """Take back what the Sovereign's newest run, which began at that moment, had its clusters do."""
     closed = {fact for fact, (by, _) in (await tx.facts(sovereign)).items() if fact.startswith(CLOSED) and by == run}
     for row in await tx.clusters(sovereign):
-        given = [one for one in await tx.commands_since(sovereign, row.name, since) if _is_leaving(_read(one))]
-        for one in given:
-            if one.is_open:
+        since_then = await tx.commands_since(sovereign, row.name, since)
+        given = [one for one in since_then if _is_leaving(_read(one))]
+        for one in since_then:
+            if one.is_open and (one in given or _read(one).HasField("reboot")):
                 await tx.withdraw(sovereign, row.name, one.number)
         if row.heartbeat_at is None:
             continue  # nobody lives there who could have heard of it

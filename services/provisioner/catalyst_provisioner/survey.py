@@ -45,24 +45,30 @@ class Survey:
         return {place: rows for place, rows in zip(wanted, answers, strict=True) if rows is not None}
 
     async def plans(
-        self, sovereign: Sovereign, wish: Wish, numbers: Mapping[str, int], adopted: Mapping[str, Mapping[str, Adopted]]
-    ) -> tuple[Mapping[str, InfraPlan], list[Finding]]:
+        self, sovereign: Sovereign, wish: Wish, numbers: Mapping[str, int], adopted: Mapping[str, Mapping[str, Adopted]],
+        anew: Mapping[str, Mapping[str, str]],
+    ) -> tuple[Mapping[str, InfraPlan], list[Finding]]:  # fmt: skip
         """What each cloud would do, by cluster, and what it has against it.
 
         numbers   index of each cluster
         adopted   what was given to each of them
+        anew      name and id of servers that end and are made anew
         """
         found = await asyncio.gather(
-            *(self.plan(sovereign, wish, c, numbers[c.name], adopted.get(c.name, {})) for c in wish.clusters)
+            *(
+                self.plan(sovereign, wish, c, numbers[c.name], adopted.get(c.name, {}), anew.get(c.name, {}))
+                for c in wish.clusters
+            )
         )
         infra = {c.name: plan for c, (plan, _) in zip(wish.clusters, found, strict=True) if plan is not None}
         return infra, [finding for _, findings in found for finding in findings]
 
     async def plan(
-        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
-    ) -> tuple[InfraPlan | None, Sequence[Finding]]:
+        self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted],
+        anew: Mapping[str, str] | None = None,
+    ) -> tuple[InfraPlan | None, Sequence[Finding]]:  # fmt: skip
         """What the cloud of one cluster would do, None where it cannot say; and what it has against it."""
-        request = cluster_request(sovereign, wish, cluster, number, self._reference, adopted)
+        request = cluster_request(sovereign, wish, cluster, number, self._reference, adopted, anew)
         async with self._work.reading() as tx:
             deadline = tx.now + PATIENCE
         place = Place(sovereign.id, cluster.name, cluster.provider, cluster.credential)

@@ -1,5 +1,7 @@
 """A provisioner in a process of its own, which kills itself at one point of the journal: `python child.py POINT SETTINGS`.
 
+The point may be a pattern of the shell, where a name in it cannot be known before.
+
 It says so once it serves; SIGKILL leaves nothing of it behind but what it had written.
 """
 
@@ -9,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from catalyst_provisioner.app import compose
@@ -24,7 +27,7 @@ class Answers:
 
 async def main(point: str, values: dict[str, Any]) -> None:
     def die(here: str) -> None:
-        if here == point:
+        if fnmatchcase(here, point):
             os.kill(os.getpid(), signal.SIGKILL)
 
     daemon = await compose(ProvisionerSettings(**values), die, Answers())

@@ -17,6 +17,8 @@ from catalyst_mesh import Issuer, connect
 from catalyst_testkit.processes import Nursery
 
 from .conftest import NAME, Bench, Start, child
+from .test_nodes import ASK, asked, shown
+from .test_runs import active
 
 pytestmark = pytest.mark.either_database
 
@@ -86,3 +88,24 @@ async def test_a_destroy_goes_on_after_kill_9(start: Start, born: Nursery, point
         assert bench.cloud() == []
         assert bench.world.names.released == 1
         assert (await bench.get()).state == pb.Sovereign.STATE_DESTROYED
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("verb", ["REPLACE", "REBOOT"] if LONG else ["REPLACE"])
+async def test_work_on_a_node_goes_on_after_kill_9_and_is_done_once(start: Start, born: Nursery, verb: str) -> None:
+    async with start(lease_ttl=1.0) as bench:
+        await active(bench)
+        before = await shown(bench)
+    node = next(id for id in before if "-data-1-" in id)
+    point = f"run:infra.{CLUSTER}.after" if verb == "REPLACE" else "run:node.reboot.*.after"
+    async with doomed(start, born, point) as bench:
+        run = await bench.apply(await bench.plans.PreviewChange(asked(ASK.Verb.Value(f"VERB_{verb}"), node)))
+    async with start(lease_ttl=1.0) as bench:
+        ended = await bench.ended(run)
+        assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(run))
+        after = await shown(bench)
+        assert {id for id in after if after[id].boot_id != before[id].boot_id} == {node}
+        assert after[node].boot_id == f"{after[node].server_id}-{int(verb == 'REBOOT')}"
+        assert len(bench.cloud()) == len({(r["kind"], r["name"]) for r in bench.cloud()})
+        told = [event.data["name"] for event in await bench.events(run) if event.code == "resource.created"]
+        assert told == ([node] if verb == "REPLACE" else [])

@@ -1,4 +1,4 @@
-"""Single nodes of a cluster that stays, closed, opened and emptied by plan and run."""
+"""Single nodes of a cluster that stays, closed, opened, emptied, restarted and made anew by plan and run."""
 
 from typing import Any
 
@@ -16,10 +16,15 @@ CLUSTER = "sb-east-mgt-dev"
 ASK = rpc.PreviewChangeRequest
 
 
+async def shown(bench: Bench) -> dict[str, Any]:
+    """Nodes of the cluster as it shows them."""
+    seen = await bench.infra.GetTopology(rpc.GetTopologyRequest(name=f"{NAME}/topology"))
+    return {node.id: node for node in seen.regions[0].clusters[0].nodes}
+
+
 async def nodes(bench: Bench) -> dict[str, bool]:
-    """Nodes of the cluster as it shows them, and which of them take no pods."""
-    shown = await bench.infra.GetTopology(rpc.GetTopologyRequest(name=f"{NAME}/topology"))
-    return {node.id: node.cordoned for node in shown.regions[0].clusters[0].nodes}
+    """Nodes of the cluster, and which of them take no pods."""
+    return {id: node.cordoned for id, node in (await shown(bench)).items()}
 
 
 def asked(verb: int, node: str, **fields: Any) -> Any:
@@ -31,7 +36,7 @@ def asked(verb: int, node: str, **fields: Any) -> Any:
 async def test_a_node_is_emptied_and_opened_by_plan_and_run_and_what_is_so_already_is_no_plan(bench: Bench) -> None:
     await active(bench)
     node = next(one for one in await nodes(bench) if "-data-1-" in one)
-    plan = await bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, node, grace=0))
+    plan = await bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, node, grace_period=0))
     moved = [(c.kind, c.name) for c in plan.changes if c.action == pb.ResourceChange.ACTION_UPDATE]
     assert moved == [("node", node)]
     assert f"node.drain.{node}" in {step.id for step in plan.steps}
@@ -52,8 +57,9 @@ async def test_a_cancelled_drain_leaves_the_node_open_and_verbs_that_are_none_ar
     await active(bench)
     node = next(one for one in await nodes(bench) if "-data-1-" in one)
     assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, "nowhere"))) == "TARGET_NOT_FOUND"
-    assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, node, grace=4000))) == "SPEC_INVALID"
-    assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_REBOOT, node))) == "CAPABILITY_MISSING"
+    assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, node, grace_period=4000))) == "SPEC_INVALID"
+    assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_SNAPSHOT, node))) == "CAPABILITY_MISSING"
+    assert await reason_of(bench.plans.PreviewChange(asked(ASK.VERB_REBOOT, node, force=True))) == "SPEC_INVALID"
     assert bench.probe is not None
     bench.probe.blind = True  # the run is still there when its node is empty
     run = await bench.apply(await bench.plans.PreviewChange(asked(ASK.VERB_DRAIN, node)))
@@ -69,3 +75,34 @@ async def test_a_cancelled_drain_leaves_the_node_open_and_verbs_that_are_none_ar
         return not (await nodes(bench))[node]
 
     await eventually(opened, within=60)
+
+
+async def test_a_node_restarts_once_and_another_is_made_anew_under_its_name(bench: Bench) -> None:
+    await active(bench)
+    before = await shown(bench)
+    data, general = (next(id for id in before if f"-{pool}-1-" in id) for pool in ("data", "general"))
+    plan = await bench.plans.PreviewChange(asked(ASK.VERB_REBOOT, data, grace_period=0))
+    assert plan.applicable and not plan.empty, plan.findings
+    ended = await bench.ended(await bench.apply(plan))
+    assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(ended.name))
+    after = await shown(bench)
+    assert {id for id in after if after[id].boot_id != before[id].boot_id} == {data}
+    assert after[data].boot_id == f"{before[data].server_id}-1", "it restarted once"
+    assert {id for id in after if after[id].server_id != before[id].server_id} == set()
+    plane = next(id for id in before if before[id].role == "control-plane")
+    restart = await bench.plans.PreviewChange(asked(ASK.VERB_REBOOT, plane))
+    assert [risk.kind for risk in restart.risks] == [pb.Risk.KIND_DOWNTIME]
+    lost = await bench.plans.PreviewChange(asked(ASK.VERB_REPLACE, plane))
+    assert "cluster.anew" in {risk.code for risk in lost.risks}
+
+    plan = await bench.plans.PreviewChange(asked(ASK.VERB_REPLACE, general, grace_period=0))
+    assert [c.name for c in plan.changes if c.action == pb.ResourceChange.ACTION_REPLACE] == [general]
+    assert "resource.replaced" in {risk.code for risk in plan.risks}
+    ended = await bench.ended(await bench.apply(plan))
+    assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(ended.name))
+    last = await shown(bench)
+    assert {id for id in last if last[id].server_id != before[id].server_id} == {general}
+    assert not any(node.cordoned for node in last.values())
+    ledger = await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME))
+    assert {e.resource_id for e in ledger.entries} == {r["id"] for r in bench.cloud()}
+    assert (await bench.plan()).empty

@@ -151,7 +151,8 @@ class TofuWork:
     async def draft(self) -> Draft:
         """What the tool would do now; what exists already is imported rather than made again."""
         imports: dict[str, str] = {}
-        draft, anew = Draft(()), ()
+        anew: tuple[str, ...] = ()
+        draft = Draft(())
         for _ in range(ROUNDS):
             self.folder.write_imports(imports)
             shown = await self.show_plan(commands.plan(anew=anew))
@@ -287,8 +288,9 @@ class TofuWork:
 
     def _ends(self, line: Planned) -> bool:
         """Whether it is a server to be made anew: what has another id by now was made anew already."""
-        named = isinstance(line.what, Resource) and not line.is_import and line.what.name in self.anew
-        return named and self.anew[line.what.name] == line.id
+        if not isinstance(line.what, Resource) or line.is_import:
+            return False
+        return bool(line.id) and self.anew.get(line.what.name) == line.id
 
     def _hearer(self) -> tools.Heard:
         told = json.loads(self.folder.read(IDENTITIES) or "{}")

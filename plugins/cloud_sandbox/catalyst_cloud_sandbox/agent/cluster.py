@@ -169,7 +169,7 @@ class Cluster:
         ready_at = self._clock() + REBOOT * self.here.time_scale
         self._memory.boots[found.id] = memory.Boot((before.number if before else 0) + 1, ready_at)
         self._save()
-        self.tell(self._inventory(self._clock()))
+        self.move()
         return "it restarts (simulated)"
 
     def expect(self, generation: int) -> None:

@@ -51,9 +51,7 @@ def heartbeat(
     return Report(heartbeat=beat)
 
 
-def inventory(
-    here: Description, remembered: Memory, ready: set[str], now: float
-) -> Report:
+def inventory(here: Description, remembered: Memory, ready: set[str], now: float) -> Report:
     """What the cluster consists of."""
     status = resources_pb2.Topology.Status
     balancer = resources_pb2.Topology.LoadBalancer(
@@ -158,9 +156,7 @@ def _claim(claim: Claim, here: Description) -> resources_pb2.AgentInventory.Clai
     )  # fmt: skip
 
 
-def _node(
-    node: Node, remembered: Memory, ready: set[str], now: float
-) -> resources_pb2.Topology.Node:
+def _node(node: Node, remembered: Memory, ready: set[str], now: float) -> resources_pb2.Topology.Node:
     status = resources_pb2.Topology.Status
     return resources_pb2.Topology.Node(
         id=node.name,

@@ -138,6 +138,8 @@ class Agent:
         if command.WhichOneof("command") in ("tree", "reconcile"):
             self._tree_changed.set()
             self._stirred.set()
+        if command.HasField("reboot"):
+            self._stirred.set()
         if command.HasField("workloads"):
             self._workloads_changed.set()
             self._stirred.set()

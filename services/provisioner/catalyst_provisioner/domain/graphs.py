@@ -38,7 +38,7 @@ Scope = Mapping[str, Any]
 """Input of a run, plain JSON: `{"clusters": [{"name", "components": [{"name", "needs", "optional"}]}], "removed": [name],
 "gates": [gate], "domain": {"mode", "delegation_first"}, "handing": [name], "settled": bool, …}`; all but the clusters may be
 absent. `handing` are clusters that Crossplane gets at the end. Settled is a Sovereign outside of which nothing differed, as far
-as runs know, from what was applied before. `tended` is work on single nodes: `{"cluster", "node", "verb", "grace"}`."""
+as runs know, from what was applied before. `tended` is work on single nodes, as `tending.Deed` is plain."""
 
 
 def provision(scope: Scope) -> tuple[Shape, ...]:
@@ -120,7 +120,8 @@ def _tended(name: str, deeds: Sequence[Mapping[str, Any]]) -> Iterator[Shape]:
     before = f"quorum.{name}"
     for deed in deeds:
         if deed["cluster"] == name:
-            limit = timedelta(seconds=deed["grace"], minutes=15)
+            # A server that is made anew boots and joins in that time, one that restarts comes back.
+            limit = timedelta(seconds=deed["grace"], minutes=30 if deed["verb"] == "replace" else 15)
             yield _in(Shape(f"node.{deed['verb']}.{deed['node']}", "cluster", (before,), limit), name, "tend")
             before = f"node.{deed['verb']}.{deed['node']}"
 

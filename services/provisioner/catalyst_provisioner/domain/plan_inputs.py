@@ -1,6 +1,6 @@
 """What plans are built from: all that was read for one, and what is wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,3 +64,5 @@ class Wanted:
     """Clusters that Crossplane gets at the end."""
     tended: tuple[Mapping[str, Any], ...] = ()
     """Work on single nodes, see `tending`."""
+    risks: Sequence[Mapping[str, Any]] = ()
+    """Of that work."""

@@ -34,7 +34,7 @@ def apply(read: Read, wanted: Wanted, found: Sequence[Found], *, intent: str = A
     changes += [plan_rows.deletion(held, "its cluster is no longer wished") for held in reversed(read.held)
                 if held.cluster in wanted.removed]  # fmt: skip
     components = [*plan_rows.components(read, wish, lock), *plan_rows.removals(read, wanted)]
-    dangers = risks.of_changes(wish, wanted.infra, wanted.removed)
+    dangers = [*risks.of_changes(wish, wanted.infra, wanted.removed), *map(dict, wanted.risks)]
     cost = cost_of(read, wanted.infra)
     idle = (
         wanted.spec_applied

@@ -19,8 +19,9 @@ def cluster_request(
     number: int,
     reference: Reference,
     adopted: Mapping[str, Adopted] | None = None,
+    anew: Mapping[str, str] | None = None,
 ) -> ClusterRequest:
-    """The request for one cluster; `number` is its index for life, `adopted` what was given to it."""
+    """The request for one cluster; `number` is its index for life, `adopted` what was given to it, `anew` which server ends."""
     ranges = cidrs.ranges(reference.cidrs, number, wish.cidr_base)
     plane = cluster.control_plane
     listeners = tuple(Listener(port, target) for port, target in cluster.listeners)
@@ -50,6 +51,7 @@ def cluster_request(
         ssh_allowed_cidrs=wish.ssh_allowed_cidrs,
         api_public=wish.api_public,
         adopted=adopted or {},
+        anew=anew or {},
         allow_deprecated=any(pool.allow_deprecated for pool in (plane, *cluster.pools)),
     )
     return replace(request, listeners=listeners) if listeners else request

@@ -40,6 +40,18 @@ def of_destroy(kinds: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return [DESTROYED, *([_risk(DATA_LOSS, "volume.lost", _listed(lost), lost)] if lost else [])]
 
 
+def of_restart(cluster: str, node: str, planes: int) -> list[dict[str, Any]]:
+    """The risks of restarting a node that is one of so many servers of a control plane; of a worker there are none."""
+    if planes > 1:
+        text = f"{node} is a member of the quorum: until it is back, no other one may fail"
+        return [_risk(QUORUM, "control_plane.restarted", text, [node], cluster)]
+    if planes == 1:
+        return [
+            _risk(DOWNTIME, "cluster.downtime", f"the API of {cluster} is away while {node} restarts", [node], cluster)
+        ]
+    return []
+
+
 def _exposure(wish: Wish) -> Iterator[dict[str, Any]]:
     if wish.api_public:
         yield _risk(PUBLIC, "api.public", "the Kubernetes API is reachable by the world", ())
@@ -58,6 +70,10 @@ def _of_cluster(cluster: Cluster, changes: Sequence[Change]) -> Iterator[dict[st
     if lost:
         yield _risk(DATA_LOSS, "volume.lost", _listed([c.name for c in lost]), _at(lost), cluster.name)
     planes = [c for c in touched(Action.DELETE, Action.REPLACE, Action.UPDATE) if _is_of_plane(c)]
+    ending = [c for c in planes if c.action is Action.REPLACE]
+    if len(ending) >= cluster.control_plane.count:
+        text = f"{cluster.name} begins anew, empty: no server of its control plane stays"
+        yield _risk(DATA_LOSS, "cluster.anew", text, _at(ending), cluster.name)
     if planes and cluster.control_plane.count > 1:
         text = "members of the control plane change; the majority must stay"
         yield _risk(QUORUM, "control_plane.changed", text, _at(planes), cluster.name)

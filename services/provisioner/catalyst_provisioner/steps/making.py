@@ -17,6 +17,7 @@ from ..domain.component_states import ComponentState
 from ..domain.conditions import LEAST_LIFE, is_silent
 from ..domain.locks import Lock
 from ..domain.requests import cluster_request
+from ..domain.rolling import PLANE
 from ..domain.sovereign import Sovereign
 from ..domain.wishes import Cluster, Wish
 from ..pushing import Change
@@ -25,7 +26,7 @@ from ..store.secrets import LOST
 from .ordering import Ordering
 from .publishing import Publishing
 from .removing import Removing
-from .rolling import Rolling, going, taken_back
+from .rolling import Ending, Rolling, taken_back
 from .tools import PROBED, Tools, blocked, lock_of, patiently
 
 T = TypeVar("T")
@@ -72,14 +73,21 @@ class Making:
         if await self._is_given(row):
             return {"addresses": list(row.addresses), "kept_by": claims.CROSSPLANE}
         wanted = next(c for c in wish.clusters if c.name == cluster)
-        request = cluster_request(sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted)
+        ending = Ending.of(row, ctx.input.get("tended", ()), accepted)
+        request = cluster_request(
+            sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted, ending.servers
+        )
         work = self._t.workspace(ctx, row, undoing=accepted is None)
-        leaving = going(row, accepted.body["changes"]) if accepted is not None else []
 
         async def answered(call: Awaitable[T]) -> T:
             return await (call if accepted is None else patiently(self._t, call))
 
-        await self._rolling.emptied(ctx, row, leaving)
+        leaving, renewed = ending.leaving, ending.renewed
+        # Of a cluster without another server of its control plane nothing stays that could empty or forget.
+        if wanted.control_plane.count == 1:
+            renewed = [node for node in renewed if node.get("role") != PLANE]
+        await self._rolling.emptied(ctx, row, [*leaving, *renewed], ending.grace)
+        await self._rolling.given_up(ctx, row, renewed)
         async with self._t.at_cloud(row.provider) as plugin:
             plan = await answered(plugin.plan(request=request, work=work))
             self._demand_agreed(plan, accepted, cluster)

@@ -1,6 +1,7 @@
-"""Steps that change nodes of a cluster which goes on: another version of k3s, and servers that are to go."""
+"""Steps that change nodes of a cluster which goes on: another version of k3s, work on one node, and servers that are to go."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..domain.conditions import is_silent
 from ..domain.rolling import Node
 from ..domain.tending import Deed
 from ..reopening import CLOSED
-from ..store import ClusterRow, CommandEnd
+from ..store import ClusterRow, CommandEnd, PlanRow
 from .ordering import Drain, Ordering, of_node
 from .tools import Tools
 
@@ -26,7 +27,6 @@ SCOPES = {
     tending.UNCORDON: Drain.SCOPE_UNCORDON,
     tending.DRAIN: Drain.SCOPE_NODE,
 }  # fmt: skip - pairs
-GOING = ("ACTION_DELETE", "ACTION_REPLACE")
 
 
 class Rolling:
@@ -51,12 +51,16 @@ class Rolling:
         return {"k3s": wanted.k3s}
 
     async def tend(self, ctx: Context, cluster: str, step: str) -> Any:
-        """Close a node, open it, or empty it, and see that the cluster shows it."""
+        """Do what is asked of a node, and see that the cluster shows it."""
         deed = next(d for d in (Deed(**row) for row in ctx.input["tended"]) if d.step == step)
         row = await self._t.cluster(ctx, cluster)
         node: Node = {"id": deed.node}
         known = (row.inventory or {}).get("nodes", ())
-        await self._was_closed(ctx, row, next((one for one in known if one["id"] == deed.node), node))
+        if deed.verb == tending.REPLACE:
+            return await self._is_new(ctx, deed, known)
+        if deed.verb == tending.REBOOT:
+            return await self._restarted(ctx, row, deed, known)
+        await self._was_closed(ctx, row, tending.of(known, deed.node) or node)
         grace = timedelta(seconds=deed.grace) if deed.verb == tending.DRAIN else None
         end = await self._orders.end(ctx, cluster, step, of_node(node, SCOPES[deed.verb], grace))
         if end is not None and end.code:
@@ -66,15 +70,47 @@ class Rolling:
         await _tell_left(ctx, node, end)
         return {"left": list(end.remaining)}
 
-    async def emptied(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node]) -> None:
+    async def _is_new(self, ctx: Context, deed: Deed, known: Sequence[Node]) -> Any:
+        """Wait until another server than the one that ended is the node, and ready; the step of its cluster has made it."""
+        node = tending.of(known, deed.node)
+        if node is None or not deed.is_done(known):
+            await ctx.again(self._t.look_again)
+        return {"server": tending.who(node or {})}
+
+    async def _restarted(self, ctx: Context, row: ClusterRow, deed: Deed, known: Sequence[Node]) -> Any:
+        """Have the node restart, once, and see that another boot of it is ready; pods move away first where they can."""
+        node = tending.of(known, deed.node)
+        if node is None:
+            await ctx.again(self._t.look_again)
+        elif not deed.is_done(known):
+            if tending.boot(node) == deed.before:
+                await self._closed(ctx, row, node, known, timedelta(seconds=deed.grace))
+                await self._told_to_restart(ctx, row, deed, node)
+            await ctx.again(self._t.look_again)
+        else:
+            await self._opened(ctx, row, node)
+        return {"boot": tending.boot(node or {})}
+
+    async def _told_to_restart(self, ctx: Context, row: ClusterRow, deed: Deed, node: Node) -> None:
+        # It names the boot that ends: told twice, by a retry or over a death, a server restarts once.
+        command = AgentCommand(reboot=AgentCommand.Reboot(node=deed.node, boot_id=deed.before))
+        # One process speaks for all simulated nodes.
+        is_simulated = self._t.planner.clouds.clouds[row.provider].simulated
+        server = "" if is_simulated else await self._server(row, node)
+        end = await self._orders.end(ctx, row.name, f"reboot.{ctx.attempt}.{deed.node}", command, server=server)
+        if end is not None and end.code:
+            text = f"{deed.node} does not restart, and takes no new pods: {end.message}"
+            raise StepFailed("NODE_REFUSED", text, user_action="see to the node, and retry")
+
+    async def emptied(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node], grace: timedelta = GRACE) -> None:
         """Move pods off nodes whose servers are to go, as far as their cluster can be reached."""
         if is_silent(row.heartbeat_at, ctx.now()):
             return
         for node in leaving:
             await self._was_closed(ctx, row, node)
-            end = await self._orders.end(ctx, row.name, f"empty.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
+            end = await self._orders.end(ctx, row.name, f"empty.{node['id']}", of_node(node, Drain.SCOPE_NODE, grace))
             if end is None:
-                if await self._orders.since(ctx, f"empty.{node['id']}") < PATIENCE:
+                if await self._orders.since(ctx, f"empty.{node['id']}") < grace + (PATIENCE - GRACE):
                     await ctx.again(self._t.look_again)
                 await ctx.emit("agent.unreachable", f"{node['id']} was not emptied in time", level="warn")
             else:
@@ -87,6 +123,18 @@ class Rolling:
         for node in leaving:
             await self._orders.end(ctx, row.name, f"forget.{node['id']}", of_node(node, Drain.SCOPE_FORGET))
 
+    async def given_up(self, ctx: Context, row: ClusterRow, leaving: Sequence[Node]) -> None:
+        """The same before the servers end, for those that come back under their names: as new nodes, and new members."""
+        if is_silent(row.heartbeat_at, ctx.now()):
+            return
+        for node in leaving:
+            end = await self._orders.end(ctx, row.name, f"forget.{node['id']}", of_node(node, Drain.SCOPE_FORGET))
+            if end is None and await self._orders.since(ctx, f"forget.{node['id']}") < PATIENCE:
+                await ctx.again(self._t.look_again)
+            if end is None or end.code:
+                why = end.message if end is not None else "nobody answered in time"
+                await ctx.emit("node.not_forgotten", f"{node['id']}: {why}", level="warn")
+
     async def advance(self, ctx: Context, row: ClusterRow, version: str, binaries: Sequence[Binary]) -> None:
         """Bring the next node further, and ask again later. Returns when all of them run the version and take pods."""
         nodes = rolling.ordered((row.inventory or {}).get("nodes", ()))
@@ -96,15 +144,15 @@ class Rolling:
                 continue
             if not rolling.may_begin(node, nodes, _beat(ctx, row), version):
                 await ctx.again(self._t.look_again)
-            await self._closed(ctx, row, node, nodes)
+            await self._closed(ctx, row, node, nodes, GRACE)
             await self._raised(ctx, row, node, version, binaries)
             await ctx.again(self._t.look_again)  # until the inventory shows it
 
-    async def _closed(self, ctx: Context, row: ClusterRow, node: Node, nodes: Sequence[Node]) -> None:
+    async def _closed(self, ctx: Context, row: ClusterRow, node: Node, nodes: Sequence[Node], grace: timedelta) -> None:
         if not rolling.emptied(node, nodes):
             return
         await self._was_closed(ctx, row, node)
-        end = await self._orders.end(ctx, row.name, f"drain.{node['id']}", of_node(node, Drain.SCOPE_NODE, GRACE))
+        end = await self._orders.end(ctx, row.name, f"drain.{node['id']}", of_node(node, Drain.SCOPE_NODE, grace))
         if end is None:
             await ctx.again(self._t.look_again)
         else:
@@ -159,12 +207,33 @@ def _beat(ctx: Context, row: ClusterRow) -> Mapping[str, Any]:
     return {} if is_silent(row.heartbeat_at, ctx.now()) else row.heartbeat or {}
 
 
-def going(row: ClusterRow, changes: Sequence[Mapping[str, Any]]) -> list[Node]:
-    """Nodes whose servers an accepted plan deletes or replaces."""
+def going(row: ClusterRow, changes: Sequence[Mapping[str, Any]], action: str) -> list[Node]:
+    """Nodes whose servers an accepted plan deletes, or replaces. Who took the place of one already is not among them."""
     mine = [change for change in changes if change["cluster"] == row.name and change["kind"] == "server"]
-    names = {change["name"] for change in mine if change["action"] in GOING}
+    names = {change["name"] for change in mine if change["action"] == action}
     ids = {one["id"] for one in (row.made or {}).get("servers", ()) if one["name"] in names}
-    return _on(row, names | ids)
+    return [node for node in _on(row, names | ids) if not ids or node.get("server_id", "") in ("", *ids)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What an accepted plan ends in a cluster: nodes that go, nodes that come back on other servers, and these servers."""
+
+    leaving: Sequence[Node] = ()
+    renewed: Sequence[Node] = ()
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """Name and id of servers that somebody asked to be made anew."""
+    grace: timedelta = GRACE
+
+    @classmethod
+    def of(cls, row: ClusterRow, tended: Sequence[Mapping[str, Any]], accepted: PlanRow | None) -> "Ending":
+        """Read off the plan; an undo ends what it finds to be too much, and nothing that was asked for."""
+        if accepted is None:
+            return cls()
+        deeds = [deed for deed in (Deed(**one) for one in tended) if deed.cluster == row.name and deed.server_id]
+        grace = timedelta(seconds=deeds[0].grace) if deeds else GRACE
+        gone, changes = {deed.server: deed.server_id for deed in deeds}, accepted.body["changes"]
+        return cls(going(row, changes, "ACTION_DELETE"), going(row, changes, "ACTION_REPLACE"), gone, grace)
 
 
 def taken_back(row: ClusterRow, changes: Sequence[Change]) -> list[Node]:

@@ -26,9 +26,13 @@ def test_a_creation_in_production_waits_for_nobody() -> None:
 @pytest.mark.parametrize(
     ("changes", "risks", "wanted"),
     [
-        ((SERVER,), ["resource.replaced", "cluster.downtime"], ["replace"]),
+        ((SERVER,), ["resource.replaced", "cluster.anew", "cluster.downtime"], ["replace", "data_loss"]),
         ((VOLUME,), ["volume.lost"], ["data_loss"]),
-        ((SERVER, VOLUME), ["resource.replaced", "volume.lost", "cluster.downtime"], ["replace", "data_loss"]),
+        (
+            (SERVER, VOLUME),
+            ["resource.replaced", "volume.lost", "cluster.anew", "cluster.downtime"],
+            ["replace", "data_loss"],
+        ),
     ],
 )
 def test_what_hurts_waits_for_a_second_person_in_production(changes: Any, risks: list[str], wanted: list[str]) -> None:

@@ -12,32 +12,58 @@ EAST = "sb-east-mgt-dev"
 NODES: dict[str, list[dict[str, Any]]] = {EAST: [{"id": "one"}, {"id": "two", "cordoned": True}]}
 
 
+SERVERS = {EAST: [{"name": "one", "id": "srv-1"}]}
+
+
 def test_a_drain_obeys_budgets_for_as_long_as_it_is_told() -> None:
-    assert tending.asked("DRAIN", f"{EAST}/one", {"grace": 0.0}, NODES) == Deed(EAST, "one", "drain", 0)
-    assert tending.asked("DRAIN", f"{EAST}/one", {}, NODES).grace == 300
+    assert tending.asked("DRAIN", f"{EAST}/one", {"grace_period": 0.0}, NODES, SERVERS) == Deed(EAST, "one", "drain", 0)
+    assert tending.asked("DRAIN", f"{EAST}/one", {}, NODES, SERVERS).grace == 300
     assert "for 3600 s" in tending.change(Deed(EAST, "one", "drain", 3600).plain())["reason"]
 
 
 @pytest.mark.parametrize("target", ["", "one", f"{EAST}/three", "elsewhere/one", EAST])
 def test_what_no_cluster_shows_is_not_found(target: str) -> None:
     with pytest.raises(TargetNotFound):
-        tending.asked("CORDON", target, {}, NODES)
+        tending.asked("CORDON", target, {}, NODES, SERVERS)
 
 
 @pytest.mark.parametrize(
     ("verb", "spec"),
-    [("DRAIN", {"grace": 3601}), ("DRAIN", {"grace": -1}), ("DRAIN", {"grace": 1.5}), ("DRAIN", {"grace": True}),
-     ("DRAIN", {"grace": "5 min"}), ("DRAIN", {"force": True}), ("CORDON", {"grace": 5})],
+    [("DRAIN", {"grace_period": 3601}), ("DRAIN", {"grace_period": -1}), ("DRAIN", {"grace_period": 1.5}), ("DRAIN", {"grace_period": True}),
+     ("DRAIN", {"grace_period": "5 min"}), ("DRAIN", {"force": True}), ("CORDON", {"grace_period": 5})],
 )  # fmt: skip
 def test_a_field_that_a_verb_does_not_have_is_refused(verb: str, spec: dict[str, Any]) -> None:
     with pytest.raises(SpecInvalid):
-        tending.asked(verb, f"{EAST}/one", spec, NODES)
+        tending.asked(verb, f"{EAST}/one", spec, NODES, SERVERS)
+
+
+def found(deed: Deed, *, can_replace: bool = True) -> list[str]:
+    return [one.code for one in tending.findings(deed, NODES[EAST], can_replace=can_replace)]
+
+
+def test_a_restart_names_the_boot_and_a_replacement_the_server_that_end() -> None:
+    nodes = {EAST: [{"id": "one", "boot_id": "b1", "server_id": "srv-1", "status": "STATUS_HEALTHY", "role": "worker"}]}
+    restart, anew = (tending.asked(verb, f"{EAST}/one", {}, nodes, SERVERS) for verb in ("REBOOT", "REPLACE"))
+    assert (restart.before, anew.before, anew.server, anew.server_id) == ("b1", "srv-1", "one", "srv-1")
+    assert not restart.is_done(nodes[EAST]) and not anew.is_done(nodes[EAST])
+    later = [{**nodes[EAST][0], "boot_id": "b2", "server_id": "srv-2"}]
+    assert restart.is_done(later) and anew.is_done(later)
+    pending = [{**later[0], "status": "STATUS_PENDING"}]
+    assert not restart.is_done(pending) and not anew.is_done(pending)
+    assert Deed(**restart.plain()) == restart and Deed(**anew.plain()) == anew
+
+
+def test_what_cannot_be_seen_or_made_is_said_before() -> None:
+    assert "node.boot_unknown" in found(Deed(EAST, "two", "reboot"))
+    assert "node.unmanaged" in found(Deed(EAST, "two", "replace"))
+    assert "plugin.capability_missing" in found(Deed(EAST, "two", "replace", server_id="1"), can_replace=False)
+    assert found(Deed(EAST, "two", "replace", server_id="1")) == []
 
 
 def test_who_has_nowhere_to_go_is_said() -> None:
-    assert [f.code for f in tending.findings(Deed(EAST, "one", "drain"), NODES[EAST])] == ["node.last"]
-    assert not tending.findings(Deed(EAST, "two", "drain"), NODES[EAST])
-    assert not tending.findings(Deed(EAST, "one", "uncordon"), NODES[EAST])
+    assert found(Deed(EAST, "one", "drain")) == ["node.last"]
+    assert not found(Deed(EAST, "two", "drain"))
+    assert not found(Deed(EAST, "one", "uncordon"))
 
 
 def test_what_a_cluster_shows_decides_whether_it_is_done() -> None:
