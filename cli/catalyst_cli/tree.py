@@ -143,9 +143,9 @@ def _sovereigns(app: typer.Typer) -> None:
     from .commands.credential import credentials
     from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
     from .commands.sovereign import apply as apply_sovereign
-    from .commands.sovereign import create, destroy, get, list_sovereigns, looks, plan, watch
+    from .commands.sovereign import create, destroy, get, list_sovereigns, looks, nodes, plan, watch
 
-    _group(
+    sovereigns = _group(
         app,
         "sovereign",
         "Sovereigns: plan, create, change, look at, destroy.",
@@ -161,6 +161,10 @@ def _sovereigns(app: typer.Typer) -> None:
             "destroy": destroy.destroy,
         },
     )  # fmt: skip - one group a call
+    _group(sovereigns, "node", "Single nodes: list, close, open, empty, restart, make anew.", {
+        "list": nodes.list_nodes, "cordon": nodes.cordon, "uncordon": nodes.uncordon, "drain": nodes.drain,
+        "reboot": nodes.reboot, "replace": nodes.replace,
+    })  # fmt: skip
     _group(app, "run", "Runs: look at, agree to, pause, cancel, retry.", {
         "get": get_run.get_run, "events": events.events, "logs": logs.logs, "approve": gates.approve,
         "reject": gates.reject, "pause": pause.pause, "resume": pause.resume, "cancel": cancel.cancel,

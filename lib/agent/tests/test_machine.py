@@ -97,3 +97,25 @@ def test_the_authority_is_known_by_the_token_that_k3s_keeps(machine: Machine) ->
     assert machine.authority() == "ab" * 32
     machine.token.write_text("secret\n")
     assert machine.authority() == "", "the short form tells of no authority"
+
+
+@pytest.mark.parametrize(("asked", "times"), [("this", 1), ("before", 0), ("", 0)])
+async def test_a_server_restarts_only_while_it_is_in_the_boot_that_is_meant(
+    tmp_path: Path, asked: str, times: int
+) -> None:
+    (tmp_path / "boot").write_text("this\n")
+    restart = ("sh", "-c", f"echo once >> {tmp_path}/restarts")
+    machine = Machine(boot=tmp_path / "boot", restart=restart)
+    command = pb.AgentCommand(id=1, reboot=pb.AgentCommand.Reboot(node="one", boot_id=asked))
+    result = (await commands.obey(command, FakeKubectl(), machine))["command_result"]
+    assert (result.done, result.code) == (True, "")
+    assert (tmp_path / "restarts").exists() == bool(times)
+
+
+@pytest.mark.parametrize("restart", [("false",), ("/nowhere/systemctl",)])
+async def test_a_restart_that_is_refused_says_so(tmp_path: Path, restart: tuple[str, ...]) -> None:
+    (tmp_path / "boot").write_text("this")
+    command = pb.AgentCommand(id=1, reboot=pb.AgentCommand.Reboot(node="one", boot_id="this"))
+    machine = Machine(boot=tmp_path / "boot", restart=restart)
+    result = (await commands.obey(command, FakeKubectl(), machine))["command_result"]
+    assert result.code == "not_restarted" and restart[0] in result.message

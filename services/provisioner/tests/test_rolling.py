@@ -23,8 +23,10 @@ from catalyst_agent.machine import Machine
 from catalyst_mesh import Database
 from catalyst_mesh.journal import Context, Engine, Kind, RunState, Step
 from catalyst_mesh.journal.tables import journal_tables
+from catalyst_provisioner.domain.tending import Deed
 from catalyst_provisioner.steps.rolling import Rolling
 from catalyst_provisioner.steps.tools import Tools
+from catalyst_provisioner.store import ClusterRow
 from catalyst_sdk.cloud import Binary
 from catalyst_testkit import eventually
 from catalyst_testkit.fake_kubectl import FakeKubectl
@@ -52,9 +54,9 @@ class Cluster(FakeKubectl):
 
     async def _run(self, *words: str, given: str = "") -> str:
         for one in self._of("nodes"):
-            one["status"]["nodeInfo"] = {
-                "kubeletVersion": (self.home / one["metadata"]["name"] / "runs").read_text().strip()
-            }
+            place = self.home / one["metadata"]["name"]
+            runs, boot = ((place / file).read_text().strip() for file in ("runs", "boot"))
+            one["status"]["nodeInfo"] = {"kubeletVersion": runs, "bootID": boot}
         return await super()._run(*words, given=given)
 
 
@@ -97,8 +99,17 @@ def machine(home: Path, name: str) -> Machine:
     (place / "k3s").write_bytes(program(OLD))
     (place / "runs").write_text(OLD)
     (place / "token").write_text(f"K10{AUTHORITY}::server:x")
+    (place / "boot").write_text("first")
+    restart = f"echo second > {place}/boot && echo {name} restarts >> {home}/order"
     start = f"cd {place} && sh ./k3s | cut -d' ' -f3 > new && mv new runs && echo {name} >> {home}/order"
-    return Machine(k3s=place / "k3s", token=place / "token", service=("sh", "-c", start), arch="x86_64")
+    return Machine(
+        k3s=place / "k3s",
+        token=place / "token",
+        service=("sh", "-c", start),
+        arch="x86_64",
+        boot=place / "boot",
+        restart=("sh", "-c", restart),
+    )  # fmt: skip - the way to what the service runs
 
 
 @asynccontextmanager
@@ -124,14 +135,24 @@ async def agents(desk: Desk, home: Path, cluster: Cluster, machines: dict[str, M
 @asynccontextmanager
 async def engine(bench: Bench, home: Path, binary: Binary) -> AsyncIterator[Engine]:
     """A journal with the one step."""
-    tools = SimpleNamespace(work=bench.daemon.daemon.work, look_again=timedelta(milliseconds=200))
+    real = SimpleNamespace(clouds=SimpleNamespace(clouds={"sandbox": SimpleNamespace(simulated=False)}))
+
+    async def row_of(ctx: Context, cluster: str) -> ClusterRow:
+        async with bench.daemon.daemon.work.reading() as tx:
+            row = await tx.cluster("omantel", cluster)
+        assert row is not None
+        return row
+
+    tools = SimpleNamespace(
+        work=bench.daemon.daemon.work, look_again=timedelta(milliseconds=200), planner=real, cluster=row_of
+    )
     rolling = Rolling(cast(Tools, tools))
 
     async def roll(ctx: Context) -> None:
-        async with bench.daemon.daemon.work.reading() as tx:
-            row = await tx.cluster("omantel", CLUSTER)
-        assert row is not None
-        await rolling.advance(ctx, row, NEW, [binary])
+        await rolling.advance(ctx, await row_of(ctx, CLUSTER), NEW, [binary])
+
+    async def tend(ctx: Context) -> None:
+        await rolling.tend(ctx, CLUSTER, Deed(**ctx.input["tended"][0]).step)
 
     db = await Database.open(f"sqlite+aiosqlite:///{home}/rolls.db")
     metadata = MetaData()
@@ -139,7 +160,8 @@ async def engine(bench: Bench, home: Path, binary: Binary) -> AsyncIterator[Engi
     async with db.begin() as sql:
         await sql.run_sync(metadata.create_all)
     kind = Kind("roll", lambda _: [Step("k3s", roll, timeout=timedelta(minutes=5))])
-    made, stop = Engine(db, kinds=[kind], poll=0.05), asyncio.Event()
+    work = Kind("tend", lambda _: [Step("node", tend, timeout=timedelta(minutes=5))])
+    made, stop = Engine(db, kinds=[kind, work], poll=0.05), asyncio.Event()
     working = asyncio.create_task(made.run(stop, grace=1))
     try:
         yield made
@@ -149,7 +171,7 @@ async def engine(bench: Bench, home: Path, binary: Binary) -> AsyncIterator[Engi
         await db.close()
 
 
-async def test_servers_take_a_version_one_by_one_then_workers_and_nodes_end_as_they_were(
+async def test_servers_take_a_version_one_by_one_then_workers_and_one_restarts_and_nodes_end_as_they_were(
     bench: Bench, home: Path, shelf: Binary
 ) -> None:
     desk = Desk(bench)
@@ -164,7 +186,16 @@ async def test_servers_take_a_version_one_by_one_then_workers_and_nodes_end_as_t
             return (await made.status(run.id)).state is RunState.SUCCEEDED
 
         await eventually(ended, within=120, what="all nodes run the new version")  # type: ignore[arg-type]  # T is bool
-    assert (home / "order").read_text().split() == ["cp1", "cp2", "cp3", "w1"]
+        deed = Deed(CLUSTER, "w1", "reboot", 0, before="first")
+        restart = await made.start(
+            "tend", subject="w1", key="2", input={"sovereign": "omantel", "tended": [deed.plain()]}
+        )
+
+        async def restarted() -> bool:
+            return (await made.status(restart.id)).state is RunState.SUCCEEDED
+
+        await eventually(restarted, within=120, what="w1 is back")  # type: ignore[arg-type]  # T is bool
+    assert (home / "order").read_text().splitlines() == ["cp1", "cp2", "cp3", "w1", "w1 restarts"]
     assert [word for word in cluster.told if word.startswith("evict")] == ["evict web-2", "evict web-1"]
     closed = {one["metadata"]["name"] for one in cluster._of("nodes") if one["spec"].get("unschedulable")}
     assert closed == {"cp2"}, "a node that somebody had closed stays so"
