@@ -82,7 +82,7 @@ async def test_a_node_restarts_once_and_another_is_made_anew_under_its_name(benc
     before = await shown(bench)
     data, general = (next(id for id in before if f"-{pool}-1-" in id) for pool in ("data", "general"))
     plan = await bench.plans.PreviewChange(asked(ASK.VERB_REBOOT, data, grace_period=0))
-    assert plan.applicable and not plan.empty, plan.findings
+    assert (plan.applicable, plan.empty) == (True, False), plan.findings
     ended = await bench.ended(await bench.apply(plan))
     assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(ended.name))
     after = await shown(bench)

@@ -29,7 +29,8 @@ def test_what_no_cluster_shows_is_not_found(target: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "spec"),
-    [("DRAIN", {"grace_period": 3601}), ("DRAIN", {"grace_period": -1}), ("DRAIN", {"grace_period": 1.5}), ("DRAIN", {"grace_period": True}),
+    [("DRAIN", {"grace_period": 3601}), ("DRAIN", {"grace_period": -1}), ("REBOOT", {"grace_period": 1.5}),
+     ("REPLACE", {"grace_period": True}),
      ("DRAIN", {"grace_period": "5 min"}), ("DRAIN", {"force": True}), ("CORDON", {"grace_period": 5})],
 )  # fmt: skip
 def test_a_field_that_a_verb_does_not_have_is_refused(verb: str, spec: dict[str, Any]) -> None:
@@ -45,12 +46,12 @@ def test_a_restart_names_the_boot_and_a_replacement_the_server_that_end() -> Non
     nodes = {EAST: [{"id": "one", "boot_id": "b1", "server_id": "srv-1", "status": "STATUS_HEALTHY", "role": "worker"}]}
     restart, anew = (tending.asked(verb, f"{EAST}/one", {}, nodes, SERVERS) for verb in ("REBOOT", "REPLACE"))
     assert (restart.before, anew.before, anew.server, anew.server_id) == ("b1", "srv-1", "one", "srv-1")
-    assert not restart.is_done(nodes[EAST]) and not anew.is_done(nodes[EAST])
+    assert [deed.is_done(nodes[EAST]) for deed in (restart, anew)] == [False, False]
     later = [{**nodes[EAST][0], "boot_id": "b2", "server_id": "srv-2"}]
-    assert restart.is_done(later) and anew.is_done(later)
+    assert [deed.is_done(later) for deed in (restart, anew)] == [True, True]
     pending = [{**later[0], "status": "STATUS_PENDING"}]
-    assert not restart.is_done(pending) and not anew.is_done(pending)
-    assert Deed(**restart.plain()) == restart and Deed(**anew.plain()) == anew
+    assert [deed.is_done(pending) for deed in (restart, anew)] == [False, False]
+    assert [Deed(**deed.plain()) for deed in (restart, anew)] == [restart, anew]
 
 
 def test_what_cannot_be_seen_or_made_is_said_before() -> None:
