@@ -46,7 +46,7 @@ async def test_daily_verbs_are_plans_and_what_is_applied_is_observed(bench: Benc
 
     for bad, reason in (
         (verb("SCALE", "POOL", f"{EAST}/nothing", count=3), "TARGET_NOT_FOUND"),
-        (verb("REBOOT", "NODE", "n-1"), "CAPABILITY_MISSING"),
+        (verb("SNAPSHOT", "PVC", "data"), "CAPABILITY_MISSING"),
         (verb("CREATE", "POOL", EAST, name="x", colour="red"), "SPEC_INVALID"),
         (verb("SCALE", "POOL", f"{EAST}/general"), "SPEC_INVALID"),
     ):

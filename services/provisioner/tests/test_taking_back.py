@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from .conftest import NAME, Bench, Start, spec
 from .test_cancelling import MODES, cancelled_in
+from .test_nodes import nodes
 from .test_runs import active
 from .test_waiting import arm, blocked
 
@@ -121,7 +122,17 @@ async def test_what_a_cluster_made_itself_goes_with_its_cancelled_creation_and_n
         assert "leftover.found" in {event.code for event in await bench.events(ended.name)}
         assert (await bench.ended(await bench.apply(await bench.plan()))).state == pb.Run.STATE_SUCCEEDED
         before = {r["id"] for r in bench.cloud()}
-        ended = await cancelled_in(bench, "components", MODES.MODE_COMPENSATE, await bench.plan(spec=changed(farther)))
+        assert bench.probe is not None
+        bench.probe.blind = True  # the run is still there when the new node is seen
+        run = await bench.apply(await bench.plan(spec=changed(farther)))
+
+        async def joined() -> bool:
+            return any("-general-2-" in id for id in await nodes(bench))
+
+        await eventually(joined, within=60)
+        await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=MODES.MODE_COMPENSATE))
+        bench.probe.blind = False
+        ended = await bench.ended(run)
         assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, ended.error
         assert {r["id"] for r in bench.cloud()} == before
         async with bench.daemon.daemon.work.reading() as tx:
