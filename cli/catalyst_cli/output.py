@@ -102,8 +102,10 @@ def tell_fallen(answer: Mapping[str, Any]) -> None:
 
 
 def word(state: object) -> str:
-    """`STATE_ACTIVE` as `ACTIVE`."""
+    """`STATE_ACTIVE` as `ACTIVE`, and what is not said as nothing."""
     text = str(state or "")
+    if text.isupper() and text.endswith("_UNSPECIFIED"):
+        return ""
     for prefix in _PREFIXES:
         text = text.removeprefix(prefix)
     return text

@@ -23,7 +23,7 @@ async def test_a_sovereign_becomes_active_by_observation_and_goes_without_a_trac
     ended = await bench.ended(run)
     assert ended.state == pb.Run.STATE_SUCCEEDED, (ended.error, await bench.steps(run))
     gone = await bench.get()
-    assert gone.state == pb.Sovereign.STATE_DESTROYED
+    assert (gone.state, gone.health) == (pb.Sovereign.STATE_DESTROYED, pb.Sovereign.HEALTH_UNSPECIFIED)
     assert ended.report.destroyed == 6
     assert bench.cloud() == []
     assert not bench.world.names.held

@@ -150,7 +150,9 @@ def of_sovereign(facts: Facts, now: datetime) -> tuple[Condition, ...]:
 
 
 def health(conditions: Sequence[Condition], *, was_active: bool) -> str:
-    """HEALTHY, DEGRADED, FAILED or UNKNOWN."""
+    """HEALTHY, DEGRADED, FAILED or UNKNOWN; UNSPECIFIED of what is destroyed, of which no condition is told."""
+    if not conditions:
+        return "HEALTH_UNSPECIFIED"
     by_type = {c.type: c.status for c in conditions}
     if not was_active or UNKNOWN in by_type.values():
         return "HEALTH_UNKNOWN"

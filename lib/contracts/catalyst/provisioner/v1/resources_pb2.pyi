@@ -79,7 +79,7 @@ class Sovereign(_message.Message):
     class _HealthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Sovereign._Health.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         HEALTH_UNSPECIFIED: Sovereign._Health.ValueType  # 0
-        """Never answered."""
+        """Nothing is left of it."""
         HEALTH_HEALTHY: Sovereign._Health.ValueType  # 1
         """Every condition that counts holds."""
         HEALTH_DEGRADED: Sovereign._Health.ValueType  # 2
@@ -93,7 +93,7 @@ class Sovereign(_message.Message):
         """How it does, computed from `conditions` and apart from `state`."""
 
     HEALTH_UNSPECIFIED: Sovereign.Health.ValueType  # 0
-    """Never answered."""
+    """Nothing is left of it."""
     HEALTH_HEALTHY: Sovereign.Health.ValueType  # 1
     """Every condition that counts holds."""
     HEALTH_DEGRADED: Sovereign.Health.ValueType  # 2
