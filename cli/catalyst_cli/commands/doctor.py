@@ -1,5 +1,6 @@
 """`catalyst doctor`: what is wrong, and what to do about it."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +17,10 @@ from catalyst_cli.dev.recipes import nats_binary
 from catalyst_cli.failures import Failure
 from catalyst_cli.findings import Finding
 from catalyst_cli.output import Form, Output, show, word
+
+MIB = 1024 * 1024
+LEAST_FREE, FEW_FREE = 16, 256
+"""MiB of the disk of a dev: below the first nothing can be written, below the second soon."""
 
 
 def doctor(output: Output = Form.TABLE) -> None:
@@ -65,7 +70,7 @@ def _server() -> list[Finding]:
         where = context()
     except Failure as failure:
         return [Finding("server", "failed", failure.what, failure.next_step)]
-    checks: list[Callable[[Context], Finding]] = [_gateway, _token, _plugins, _pools]
+    checks: list[Callable[[Context], Finding]] = [_gateway, _disk, _token, _plugins, _pools]
     return [*(_guarded(check, where) for check in checks), *_bus(where)]
 
 
@@ -89,6 +94,17 @@ def _gateway(where: Context) -> Finding:
     except httpx.HTTPError as error:
         return Finding("gateway", "failed", f"{where.server}: {type(error).__name__}", "start `catalyst dev`")
     return Finding("gateway", "ok", where.server)
+
+
+def _disk(where: Context) -> Finding:
+    folder = where.token_file.parent.parent
+    if not (folder / "dev.json").exists():
+        return Finding("disk", "ok", "of the server: not seen from here")
+    free = shutil.disk_usage(folder).free // MIB
+    told = f"{free} MiB free for {folder}"
+    if free < LEAST_FREE:
+        return Finding("disk", "failed", told, "make room; what waits goes on by itself")
+    return Finding("disk", "ok" if free >= FEW_FREE else "warning", told, "" if free >= FEW_FREE else "make room")
 
 
 def _token(where: Context) -> Finding:

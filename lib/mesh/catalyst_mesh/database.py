@@ -227,7 +227,8 @@ def is_outage(error: BaseException) -> bool:
     """Whether `error` says that the database could not be asked, rather than that it refused."""
     if isinstance(error, DBAPIError):
         said = str(getattr(error.orig, "sqlstate", None) or "")
-        return error.connection_invalidated or type(error.orig).__name__ in _OUTAGES or said.startswith(_AWAY)
+        failed = str(getattr(error.orig, "sqlite_errorname", None) or "").startswith(_NO_DISK)
+        return error.connection_invalidated or type(error.orig).__name__ in _OUTAGES or said.startswith(_AWAY) or failed
     return isinstance(error, OSError | TimeoutError)
 
 
@@ -235,10 +236,12 @@ SILENCE = 15
 """Seconds after which PostgreSQL ends a transaction in which nobody says anything: a replica that was frozen in the middle of
 one would keep its rows locked, and no other could take over what it held."""
 
-_AWAY = ("08", "57P", "53300", "28", "25P03")
-"""SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, too many connections, a password that is not
-right yet or not any more, a transaction that was silent for too long. SQLAlchemy wraps the
-driver's errors, so the classes below are met only where it could not."""
+_AWAY = ("08", "57P", "53", "58", "28", "25P03")
+"""SQLSTATEs of PostgreSQL: connection lost, shutting down or starting up, no disk, memory or connection left, a disk that fails,
+a password that is not right yet or not any more, a transaction that was silent for too long. SQLAlchemy wraps the driver's
+errors, so the classes below are met only where it could not."""
+_NO_DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+"""Results of SQLite (sqlite.org/rescode.html) of a disk that is full or fails: nothing was refused, and later it goes on."""
 _OUTAGES = {"ConnectionDoesNotExistError", "CannotConnectNowError", "AdminShutdownError", "InterfaceError"}
 
 

@@ -248,8 +248,25 @@ def said(sqlstate: str) -> Exception:
     [(OSError(), True), (TimeoutError(), True), (ConnectionRefusedError(), True), (ValueError(), False),
      (OperationalError("", {}, ValueError("no such table")), False),
      (DBAPIError("", {}, ValueError(), connection_invalidated=True), True),
-     (DBAPIError("", {}, said("57P03")), True), (DBAPIError("", {}, said("23505")), False)],
+     (DBAPIError("", {}, said("57P03")), True), (DBAPIError("", {}, said("23505")), False),
+     (DBAPIError("", {}, said("53100")), True)],
     ids=repr,
 )  # fmt: skip
 def test_an_outage_is_told_from_a_refusal(error: Exception, outage: bool) -> None:
     assert is_outage(error) is outage
+
+
+async def test_a_full_disk_is_an_outage_after_which_everything_goes_on(tmp_path: Path) -> None:
+    db = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'small.db'}")
+    try:
+        async with db.begin() as sql:
+            await sql.execute(text("CREATE TABLE some (word TEXT)"))
+            await sql.execute(text("PRAGMA max_page_count = 8"))  # as a disk that has no more
+        with pytest.raises(DBAPIError) as full:
+            async with db.begin() as sql:
+                await sql.execute(text("INSERT INTO some VALUES (:word)"), {"word": "x" * 100_000})
+        assert is_outage(full.value)
+        async with db.begin() as sql:
+            await sql.execute(text("INSERT INTO some VALUES ('y')"))
+    finally:
+        await db.close()
