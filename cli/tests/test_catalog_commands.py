@@ -153,6 +153,15 @@ async def test_what_is_mirrored_is_read_elsewhere_under_the_same_digests_and_onl
     entries = [{"name": "blueprints/bp-db", "version": "1.0.0", "digest": first[0]["digest"]}]
     lock.write_text(json.dumps({"lock": {"entries": entries}}))
     assert len(data(await run("catalog", "mirror", str(layout), "--lock", str(lock), "-o", "json"))["versions"]) == 1
+    # A Sovereign's plan, and the lock of its tree, have what is installed in each cluster.
+    row = {"blueprint": "bp-db", "version": "1.0.0", "digest": first[0]["digest"], "action": "ACTION_ADD"}
+    gone = {"blueprint": "bp-x", "action": "ACTION_REMOVE"}
+    lock.write_text(json.dumps({"components": [{**row, "cluster": "a"}, {**row, "cluster": "b"}, gone]}))
+    assert len(data(await run("catalog", "mirror", str(layout), "--lock", str(lock), "-o", "json"))["versions"]) == 1
+    lock.write_text(
+        "---\n" + json.dumps({"components": [{"name": "bp-db", **{k: row[k] for k in ("version", "digest")}}]})
+    )
+    assert len(data(await run("catalog", "mirror", str(layout), "--lock", str(lock), "-o", "json"))["versions"]) == 1
     lock.write_text("{}")
     wrong = await run("catalog", "mirror", str(layout), "--lock", str(lock))
     assert isinstance(wrong.exception, Failure)

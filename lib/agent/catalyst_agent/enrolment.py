@@ -97,7 +97,7 @@ def channel(endpoint: str, authority: str) -> grpc.aio.Channel:
 
 
 def _kept(folder: Path, here: Born, answer: service_pb2.EnrollResponse, server_id: str, authority: str) -> Identity:
-    for name, text in handover.written(answer).items():
+    for name, text in handover.written(answer, str(folder)).items():
         files.write(folder / name, text)
     made = Identity(
         endpoint=here.endpoint,

@@ -26,6 +26,8 @@ class Size:
     arch: str
     hour_micros: int
     month_minor: int
+    zones: frozenset[str] | None = None
+    """Network zones in which it is sold; None: in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Facts:
     image: str
     sizes: Mapping[str, Size]
     superseded: frozenset[str]
+    """Sizes that have a successor in the zones where that is sold; elsewhere they are what is sold."""
     balancers: tuple[str, ...]
     takes: Mapping[str, Balancer]
     """What each of them takes."""
@@ -74,6 +77,16 @@ class Facts:
         known = self.sizes.get(size) if kind == "server" and region in self.price_regions else None
         return Price(self.currency, known.hour_micros, known.month_minor, capped=True) if known else None
 
+    def sells(self, size: Size, region: str) -> bool:
+        """Whether a region has it, as far as the table knows."""
+        return region in self.offered and (size.zones is None or self.zones[region] in size.zones)
+
+    def is_superseded(self, size: str, region: str) -> bool:
+        """Whether its successor is sold there."""
+        family = size.rstrip("0123456789")
+        heirs = [one for one in self.sizes.values() if one.id.rstrip("0123456789") == family]
+        return size in self.superseded and any(self.sells(heir, region) for heir in heirs)
+
     def arch(self, size: str) -> str:
         """The architecture of a size; by its name where the table has not got it."""
         known = self.sizes.get(size)
@@ -87,7 +100,7 @@ def facts() -> Facts:
     return Facts(
         currency=raw["currency"],
         image=raw["image"],
-        sizes={size["id"]: _size(size) for size in raw["sizes"]},
+        sizes={size["id"]: _size(size, raw["sold_in_zones"]) for size in raw["sizes"]},
         superseded=frozenset(raw["superseded_sizes"]),
         balancers=tuple(raw["load_balancer_types"]),
         takes={type: Balancer(**row) for type, row in raw["load_balancer_limits"].items()},
@@ -99,6 +112,7 @@ def facts() -> Facts:
     )
 
 
-def _size(raw: Mapping[str, Any]) -> Size:
+def _size(raw: Mapping[str, Any], zones: Mapping[str, Sequence[str]]) -> Size:
     hour, month = round(raw["hour_eur"] * 1_000_000), round(raw["month_eur"] * 100)
-    return Size(raw["id"], raw["vcpu"], raw["ram_gb"], raw["disk_gb"], raw["arch"], hour, month)
+    sold = frozenset(zones[raw["category"]]) if raw["category"] in zones else None
+    return Size(raw["id"], raw["vcpu"], raw["ram_gb"], raw["disk_gb"], raw["arch"], hour, month, sold)

@@ -179,7 +179,7 @@ class HetznerCloud(TofuCloud):
                 if price is None and region.id not in places:
                     continue
                 place = places.get(region.id)
-                withdrawn = bool(place and place.deprecation) or one.name in facts().superseded
+                withdrawn = bool(place and place.deprecation) or facts().is_superseded(one.name, region.id)
                 stock = 0 if place is not None and getattr(place, "available", None) is False else None
                 offers.append(
                     Offer(
@@ -220,6 +220,7 @@ def _from_table() -> list[Offer]:
         )
         for size in table.sizes.values()
         for region in sorted(table.offered)
+        if table.sells(size, region)
     ]  # fmt: skip - one offer
 
 

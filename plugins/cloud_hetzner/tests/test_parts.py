@@ -249,3 +249,14 @@ def test_a_rate_limit_is_waited_for_by_the_client_and_then_told(api: FakeHetzner
     from catalyst_cloud_hetzner.api import failure
 
     assert isinstance(failure("rate_limit_exceeded", "slow down"), RateLimited)
+
+
+def test_sizes_are_sold_and_superseded_where_they_are() -> None:
+    table = facts()
+    sold = {
+        region: {size.id for size in table.sizes.values() if table.sells(size, region)} for region in ("fsn1", "ash")
+    }
+    assert {"cx33", "cax21", "cpx32", "ccx23"} <= sold["fsn1"]
+    assert {size.rstrip("0123456789") for size in sold["ash"]} == {"ccx"}
+    assert (table.is_superseded("cpx31", "fsn1"), table.is_superseded("cpx31", "ash")) == (True, False)
+    assert not table.is_superseded("cpx32", "fsn1")

@@ -15,6 +15,7 @@ from catalyst_mesh import Work
 from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, Offer, Severity
 
+from . import mirroring
 from .availability import Availability
 from .choosing import Chooser
 from .clouds import CloudPlugins
@@ -140,6 +141,7 @@ class Planner:
             *upgrades.unfetched(wish, infra, rising, self.clouds.binaries),
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *_ranges(wish, known, self.reference),
+            *await self._mirrors(wish),
             *_without_crossplane(wanted),
         ]
         traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
@@ -274,6 +276,10 @@ class Planner:
             versions=self.clouds.versions(providers),
             offers_digests=digests,
         )
+
+    async def _mirrors(self, wish: Wish) -> list[Finding]:
+        async with self._work.reading() as tx:
+            return await mirroring.findings(tx, wish.mirrors)
 
     async def _known(self, id: str) -> Known:
         async with self._work.reading() as tx:

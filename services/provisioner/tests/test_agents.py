@@ -51,7 +51,9 @@ class Desk:
         self.csr = request_pem()
         self.stub: Any = bench.daemon.stub(stubs.AgentServiceStub, token="")
 
-    async def open(self, *, server_id: str = "srv-1", ttl: timedelta = timedelta(minutes=30)) -> None:
+    async def open(self, *, server_id: str = "srv-1", ttl: timedelta = timedelta(minutes=30), **changes: Any) -> None:
+        """With these changes of the spec."""
+
         async def step(tx: Store) -> None:
             place = {"building_block": "mgt", "hosts": ["mgt"], "env_type": "prod", "location_code": "bemp", "nodes": 1}
             await tx.wish_cluster(
@@ -65,7 +67,7 @@ class Desk:
                 EnrolmentRow(sha256("secret"), "omantel", CLUSTER, "cp1", None, ends, "", "", None, 0)
             )
 
-        await self.bench.create()
+        await self.bench.create(**changes)
         await self.bench.daemon.daemon.work.again(step)
 
     async def expect(self, name: str, role: str) -> None:

@@ -26,7 +26,9 @@ def mirror(
         list[str] | None,
         typer.Argument(help="Blueprints with all they need, or versions: shop@1.2.3. None: all listed."),
     ] = None,
-    lock: Annotated[Path | None, typer.Option(help="File with a lock or a plan: exactly its versions.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option(help="A lock, a plan, or a tree's lock.yaml: exactly its versions.")
+    ] = None,
     output: Output = Form.TABLE,
 ) -> None:
     """Write versions with their signatures into an OCI layout, under the digests that they have here. It can be run again.
@@ -41,6 +43,8 @@ def mirror(
         catalyst catalog mirror /srv/layout shop valkey@1.2.3
 
         catalyst catalog mirror /srv/layout --lock lock.json
+
+        catalyst catalog mirror /srv/layout --lock plan-of-a-sovereign.json
     """
     layout, rows = Layout.at(folder), list[dict[str, Any]]()
     with Api(context()) as api:
@@ -70,11 +74,21 @@ def _wanted(api: Api, names: list[str], lock: Path | None) -> list[tuple[str, st
 
 def _entries(lock: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(text_of(lock))
+        # A tree's lock is JSON behind a mark of YAML.
+        found = json.loads(text_of(lock).removeprefix("---"))
+        if "components" in found:
+            return _installed(found["components"])
         found = found.get("lock", found)
         return [{"name": e["name"], "version": e["version"], "digest": e["digest"]} for e in found["entries"]]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Failure(f"{lock} holds no lock", why=str(error), exit_code=EXIT_CODES["INVALID_ARGUMENT"]) from error
+
+
+def _installed(components: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a Sovereign's plan or the lock of its tree has installed, each once however many clusters have it."""
+    staying = [row for row in components if row.get("action") != "ACTION_REMOVE"]
+    rows = {(row.get("blueprint") or row["name"], row["version"], row.get("digest", "")) for row in staying}
+    return [{"name": blueprint(name), "version": number, "digest": digest} for name, number, digest in sorted(rows)]
 
 
 def _mirrored(api: Api, layout: Layout, name: str, digest: str) -> dict[str, Any]:

@@ -63,6 +63,8 @@ fi
 } > /etc/systemd/system/k3s.service
 # The CNI is there before anything that needs it; the manifests are rendered, and their checksums were compared.
 if [ "$ROLE" = init ]; then install -D -m 0600 -t "$manifests" /etc/catalyst/manifests/cni/*.yaml; fi
+# Where images are had from, with the logins of mirrors; only this server's root can read it.
+if [ -s /etc/catalyst/registries.yaml ]; then install -D -m 0600 /etc/catalyst/registries.yaml /etc/rancher/k3s/registries.yaml; fi
 systemctl daemon-reload
 timeout 600 systemctl enable -q --now k3s
 

@@ -29,7 +29,8 @@ async def organization(_api: Api, _wish: Wish) -> dict[str, Any]:
 async def topology(api: Api, _wish: Wish) -> dict[str, Any]:
     """Layouts, the recommended one first."""
     rows = (await api.get("/v1/topologies", pageSize=100))["topologies"]
-    return {"layouts": rows, "environments": ENVIRONMENTS}
+    # Mirrors are named in a file, not in this form.
+    return {"layouts": [row for row in rows if not row.get("airGap")], "environments": ENVIRONMENTS}
 
 
 async def provider(api: Api, wish: Wish) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Invariants
   no way out   what a tree names lies on a mirror: a spec without one for the registry of the charts is refused;
-  one mirror   of an address it is the one with the longest source, so that a part of a registry may lie elsewhere.
+  one mirror   of an address it is the one with the longest source, so that a part of a registry may lie elsewhere;
+  no login     stands in a tree: a server learns it when it enrols.
 
 What a mirror holds is not looked at. Charts are named by digest, so another content is refused where it is pulled.
 """
@@ -25,6 +26,8 @@ SUFFIX = "+air-gap"
 """Of a layout that has a cluster for the mirrors, in a region of its own."""
 BLOCK = "mgt"
 """Building block of that cluster."""
+KIND = "registry"
+"""Kind of a credential that may read a mirror: a login, as for Git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +38,46 @@ class Mirror:
     """A host, or a host and the beginning of a path: `ghcr.io`, `ghcr.io/acme`."""
     endpoint: str
     """`https://` or `oci://`, a host and perhaps a path."""
+    credential: str = ""
+    """Resource name of its login; empty where it asks nobody."""
+    ca_bundle: str = ""
+    """What its certificate is checked by, PEM; empty for the system's."""
 
     @property
     def place(self) -> str:
         """The endpoint without its scheme."""
         return self.endpoint.partition("://")[2].rstrip("/")
 
+    @property
+    def host(self) -> str:
+        """The host of the endpoint, with its port where one is named."""
+        return self.place.partition("/")[0]
+
 
 def read(document: Document) -> tuple[Mirror, ...]:
     """Mirrors of a document."""
     rows = (document.get("air_gap") or {}).get("mirrors") or ()
-    return tuple(Mirror(row["source"].rstrip("/"), row["endpoint"]) for row in rows)
+    return tuple(
+        Mirror(
+            row["source"].rstrip("/"),
+            row["endpoint"],
+            (row.get("credential") or {}).get("name", ""),
+            row.get("ca_bundle", ""),
+        )
+        for row in rows
+    )  # fmt: skip - one mirror
 
 
 def rewritten(address: str, mirrors: Sequence[Mirror]) -> str:
     """Where `address`, a host with a path, is had from; as it is where no mirror is for it."""
+    nearest = mirror_of(address, mirrors)
+    return nearest.place + address.removeprefix(nearest.source) if nearest else address
+
+
+def mirror_of(address: str, mirrors: Sequence[Mirror]) -> Mirror | None:
+    """What stands in place of it; None where no mirror is for it."""
     found = [m for m in mirrors if address == m.source or address.startswith(f"{m.source}/")]
-    if not found:
-        return address
-    nearest = max(found, key=lambda mirror: len(mirror.source))
-    return nearest.place + address.removeprefix(nearest.source)
+    return max(found, key=lambda mirror: len(mirror.source), default=None)
 
 
 def registries(mirrors: Sequence[Mirror]) -> dict[str, Any]:
@@ -78,6 +101,7 @@ def violations(document: Document, able: Mapping[str, bool]) -> Iterator[Violati
         return
     for i, row in enumerate(rows):
         yield from _mirror(row, f"spec.air_gap.mirrors[{i}]")
+    yield from _told_apart(rows)
     for source, times in Counter(str(row.get("source", "")).rstrip("/") for row in rows).items():
         if times > 1:
             yield Violation("spec.air_gap.mirrors", f"{times} are for {source or '(nothing)'}", "unique")
@@ -103,9 +127,19 @@ def _mirror(row: Document, path: str) -> Iterator[Violation]:
         yield Violation(f"{path}.endpoint", text, "endpoint")
     elif source and source.partition("/")[0] == endpoint.netloc:
         yield Violation(f"{path}.endpoint", "is the source itself", "endpoint")
-    if row.get("credential"):
-        text = "is not handed to clusters by this release; a mirror answers without a login"
-        yield Violation(f"{path}.credential", text, "credential")
+    if row.get("ca_bundle") and "-----BEGIN CERTIFICATE-----" not in row["ca_bundle"]:
+        yield Violation(f"{path}.ca_bundle", "must hold certificates as PEM", "ca_bundle")
+
+
+def _told_apart(rows: Sequence[Document]) -> Iterator[Violation]:
+    """A host has one login and one authority, whatever it stands in place of: that is all that containerd takes."""
+    known: dict[str, tuple[Any, Any]] = {}
+    for i, row in enumerate(rows):
+        host = str(row.get("endpoint", "")).partition("://")[2].partition("/")[0]
+        access = ((row.get("credential") or {}).get("name"), row.get("ca_bundle") or None)
+        if known.setdefault(host, access) != access:
+            text = f"{host} has another login or authority above; a host has one"
+            yield Violation(f"spec.air_gap.mirrors[{i}]", text, "unique")
 
 
 def _has_own(clusters: Sequence[Document]) -> bool:

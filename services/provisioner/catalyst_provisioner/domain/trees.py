@@ -110,6 +110,8 @@ def _registries(found: Sequence[Mirror]) -> dict[str, Any]:
 
 
 def _source(component: Component, facts: TreeFacts) -> dict[str, Any]:
+    address = f"{facts.registry}/{component.name}"
+    mirror = mirrors.mirror_of(address, facts.mirrors)
     ref = {"digest": component.digest} if component.digest else {}
     return {
         "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -117,9 +119,10 @@ def _source(component: Component, facts: TreeFacts) -> dict[str, Any]:
         "metadata": {"name": component.name, "namespace": SOURCE_NAMESPACE},
         "spec": {
             "interval": "1m",
-            "url": f"oci://{mirrors.rewritten(f'{facts.registry}/{component.name}', facts.mirrors)}",
+            "url": f"oci://{mirrors.rewritten(address, facts.mirrors)}",
             "ref": {"tag": component.version, **ref},
             "secretRef": {"name": "registry"},
+            **({"certSecretRef": {"name": "registry-ca"}} if mirror and mirror.ca_bundle else {}),
         },
     }
 

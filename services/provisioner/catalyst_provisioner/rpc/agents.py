@@ -17,7 +17,7 @@ from catalyst_mesh.streams import Curfew
 from catalyst_mesh.waits import ended
 from catalyst_sdk import Code, Decision, Refused
 
-from .. import observing
+from .. import mirroring, observing
 from ..certificates import Authority, public_key, read_request
 from ..domain import conditions, enrolments, facts, joins, trees
 from ..domain.enrolments import sha256
@@ -207,6 +207,7 @@ class AgentService(service_pb2_grpc.AgentServiceServicer):
             raise enrolments.TokenUnknown
         part, join = await self._joining(tx, cluster, row, next(iter(request.addresses), ""))
         answer = self._answer(held, cluster, row, part, join)
+        await mirroring.handed(tx, self._desk.sealer, held.spec, answer)
         # The token has done its work; from now on its digest and the key speak.
         kept = self._desk.sealer.seal(answer.SerializeToString(), row.place("answer"))
         await tx.change_enrolment(digest, public_key_sha256=sha256(public_key(csr)), answer=kept, token=None)

@@ -15,7 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import ParseDict
 
 from ..clouds import CloudPlugins
-from ..domain import credentials, graphs, remotes
+from ..domain import credentials, graphs, mirrors, remotes
 from ..domain.credentials import Credential, CredentialInvalid, CredentialNotFound, CredentialTaken
 from ..store import CredentialRow, Store, tables
 from . import filters
@@ -24,6 +24,8 @@ from .operations import begun
 
 CLOUD = "cloud_provider"
 NEEDED = ("read", "write")
+LOGINS = (remotes.KIND, mirrors.KIND)
+"""Kinds that are a user and a password, and are looked at by nobody before they are used."""
 
 
 class CredentialService(service_pb2_grpc.CredentialServiceServicer):
@@ -39,7 +41,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         self, request: service_pb2.CreateCredentialRequest, context: Context
     ) -> resources_pb2.Credential:
         id, wish = _id_of(request), request.credential
-        if wish.kind not in (CLOUD, remotes.KIND):
+        if wish.kind not in (CLOUD, *LOGINS):
             raise NotServed(capability=f"a credential of kind {wish.kind or '(none)'}")
         credentials.demand_values(self._schema(wish.kind, wish.provider), dict(request.values))
 
@@ -152,7 +154,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         await self._engine.start(graphs.CHECK, subject=f"credentials/{id}/checks/{newest}", key=key, input=body)
 
     def _schema(self, kind: str, provider: str) -> Mapping[str, Any]:
-        return remotes.SCHEMA if kind == remotes.KIND else self._clouds.get(provider).manifest.credential_schema
+        return remotes.SCHEMA if kind in LOGINS else self._clouds.get(provider).manifest.credential_schema
 
     async def _shown(self, tx: Store, held: Credential) -> resources_pb2.Credential:
         made = resources_pb2.Credential(
@@ -166,7 +168,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
                 for row in await tx.credential_versions(held.id)
             ],
         )  # fmt: skip
-        if held.kind == remotes.KIND or held.provider in self._clouds.clouds:
+        if held.kind in LOGINS or held.provider in self._clouds.clouds:
             ParseDict(dict(credentials.schema_of(self._schema(held.kind, held.provider))), made.schema)
         if held.last_check:
             ParseDict(dict(held.last_check), made.last_check)

@@ -12,8 +12,8 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from ..clouds import CloudPlugins
-from ..domain import costs, credentials
-from ..domain.reference import Reference
+from ..domain import costs, credentials, mirrors
+from ..domain.reference import Layout, Reference
 from . import filters
 
 Names = Sequence[str]
@@ -84,18 +84,8 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
     ) -> service_pb2.ListTopologiesResponse:
         layouts = [x for x in self._reference.layouts.values() if request.show_hidden or not x.hidden]
         layouts.sort(key=lambda layout: (not layout.recommended, layout.name))
-        kinds = resources_pb2.TopologyLayout
-        rows = [
-            kinds(
-                name=f"topologies/{x.name}", clusters=x.clusters, vclusters=x.vclusters, audience=x.audience,
-                recommended=x.recommended, default=x.default, hidden=x.hidden,
-                regions=[
-                    kinds.LayoutRegion(clusters=[kinds.LayoutCluster(hosts=hosts) for hosts in region])
-                    for region in x.regions
-                ],
-            )
-            for x in layouts
-        ]  # fmt: skip
+        # Nobody is given one with mirrors who did not ask for it: they come last, and are never the default.
+        rows = [_layout(x) for x in layouts] + [_gapped(_layout(x)) for x in layouts]
         shown, token = _page(request, rows, request.show_hidden)
         return service_pb2.ListTopologiesResponse(topologies=shown, next_page_token=token)
 
@@ -122,6 +112,32 @@ class OfferService(service_pb2_grpc.OfferServiceServicer):
                 letter=code.letter, network_zone=str(row.get("network_zone") or ""),
                 offered=bool(row.get("offered", True)), source="live",
             )  # fmt: skip
+
+
+def _layout(x: Layout) -> resources_pb2.TopologyLayout:
+    kinds = resources_pb2.TopologyLayout
+    return kinds(
+        name=f"topologies/{x.name}",
+        clusters=x.clusters,
+        vclusters=x.vclusters,
+        audience=x.audience,
+        recommended=x.recommended,
+        default=x.default,
+        hidden=x.hidden,
+        regions=[
+            kinds.LayoutRegion(clusters=[kinds.LayoutCluster(hosts=hosts) for hosts in region]) for region in x.regions
+        ],
+    )  # fmt: skip - as the contract has it
+
+
+def _gapped(made: resources_pb2.TopologyLayout) -> resources_pb2.TopologyLayout:
+    """The same without the Internet: a region more, with the cluster of the mirrors alone."""
+    kinds = resources_pb2.TopologyLayout
+    made.name += mirrors.SUFFIX
+    made.regions.append(kinds.LayoutRegion(clusters=[kinds.LayoutCluster(hosts=[mirrors.BLOCK])]))
+    made.clusters, made.vclusters, made.air_gap = made.clusters + 1, made.vclusters + 1, True
+    made.recommended = made.default = False
+    return made
 
 
 def _offer(provider: str, offer: Offer) -> resources_pb2.Offer:

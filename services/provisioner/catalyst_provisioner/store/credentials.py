@@ -52,7 +52,8 @@ class CredentialRecords(Transaction):
         found = {f"sovereigns/{id}" for id in (await self.sql.execute(made)).scalars()}
         wishes = select(sovereigns.c.id, sovereigns.c.spec).where(sovereigns.c.state != "destroyed")
         for row in await self.sql.execute(wishes):
-            places = (*row.spec.get("clusters", ()), row.spec.get("gitops") or {})
+            mirrors = (row.spec.get("air_gap") or {}).get("mirrors") or ()
+            places = (*row.spec.get("clusters", ()), row.spec.get("gitops") or {}, *mirrors)
             if any((place.get("credential") or {}).get("name") == name for place in places):
                 found.add(f"sovereigns/{row.id}")
         return sorted(found)

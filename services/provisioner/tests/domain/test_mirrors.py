@@ -50,8 +50,9 @@ def test_a_spec_with_mirrors_and_a_cluster_for_them_has_nothing_against_it() -> 
         ({"air_gap": {"mirrors": [{**OURS, "endpoint": "https://u:p@m.example"}]}}, {"spec.air_gap.mirrors[0].endpoint"}),
         ({"air_gap": {"mirrors": [{**OURS, "endpoint": "oci://registry.catalyst.invalid"}]}},
          {"spec.air_gap.mirrors[0].endpoint"}),
-        ({"air_gap": {"mirrors": [{**OURS, "credential": {"name": "credentials/m"}}]}},
-         {"spec.air_gap.mirrors[0].credential"}),
+        ({"air_gap": {"mirrors": [{**OURS, "ca_bundle": "trust me"}]}}, {"spec.air_gap.mirrors[0].ca_bundle"}),
+        ({"air_gap": {"mirrors": [{**OURS, "credential": {"name": "credentials/m"}}, {**OURS, "source": "ghcr.io"}]}},
+         {"spec.air_gap.mirrors[1]"}),
     ],
 )  # fmt: skip
 def test_what_would_need_the_outside_is_refused(changes: dict[str, Any], fields: set[str]) -> None:

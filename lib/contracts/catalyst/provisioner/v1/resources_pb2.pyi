@@ -1148,7 +1148,7 @@ class Mirror(_message.Message):
     """Certificates that its own is checked by, PEM. Default: those of the system."""
     @_builtins.property
     def credential(self) -> Global___SecretRef:
-        """Credential for the mirror. Absent: none."""
+        """Credential of kind `registry` (fields username, password) for the mirror. Absent: none."""
 
     def __init__(
         self,

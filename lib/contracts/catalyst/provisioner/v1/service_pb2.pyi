@@ -1412,6 +1412,8 @@ class EnrollResponse(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     WORKER_TOKEN_FIELD_NUMBER: _builtins.int
+    REGISTRIES_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
     sovereign: _builtins.str
     """`sovereigns/{sovereign}`."""
     cluster: _builtins.str
@@ -1432,6 +1434,10 @@ class EnrollResponse(_message.Message):
     """Private address of the Kubernetes API to join; empty for `init`."""
     worker_token: _builtins.str
     """Token that workers join with, for the servers that have to know it; empty for a worker. Since 0.2."""
+    registries: _builtins.str
+    """Which registries are had from which mirrors, as k3s reads it in `registries.yaml`, without logins; JSON, which is
+    YAML. Empty: all from where they are. Since 0.2.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When certificate and agent token end."""
@@ -1456,6 +1462,10 @@ class EnrollResponse(_message.Message):
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """Time between heartbeats, until a command says another. 15 s unless time is scaled."""
 
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[Global___MirrorAccess]:
+        """Logins and authorities of the mirrors, where they have such. Since 0.2."""
+
     def __init__(
         self,
         *,
@@ -1475,14 +1485,50 @@ class EnrollResponse(_message.Message):
         facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         heartbeat_interval: _duration_pb2.Duration | None = ...,
         worker_token: _builtins.str = ...,
+        registries: _builtins.str = ...,
+        mirrors: _abc.Iterable[Global___MirrorAccess] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "heartbeat_interval", b"heartbeat_interval", "registry", b"registry", "tree", b"tree"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_token", b"agent_token", "ca_bundle_pem", b"ca_bundle_pem", "certificate_pem", b"certificate_pem", "cluster", b"cluster", "expire_time", b"expire_time", "facts", b"facts", "heartbeat_interval", b"heartbeat_interval", "join_endpoint", b"join_endpoint", "join_token", b"join_token", "k3s_args", b"k3s_args", "registry", b"registry", "role", b"role", "server", b"server", "sovereign", b"sovereign", "tree", b"tree", "worker_token", b"worker_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_token", b"agent_token", "ca_bundle_pem", b"ca_bundle_pem", "certificate_pem", b"certificate_pem", "cluster", b"cluster", "expire_time", b"expire_time", "facts", b"facts", "heartbeat_interval", b"heartbeat_interval", "join_endpoint", b"join_endpoint", "join_token", b"join_token", "k3s_args", b"k3s_args", "mirrors", b"mirrors", "registries", b"registries", "registry", b"registry", "role", b"role", "server", b"server", "sovereign", b"sovereign", "tree", b"tree", "worker_token", b"worker_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
+
+@_typing.final
+class MirrorAccess(_message.Message):
+    """How a mirror is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    CA_BUNDLE_PEM_FIELD_NUMBER: _builtins.int
+    server: _builtins.str
+    """Host, with its port where it has one."""
+    username: _builtins.str
+    """User; empty: it asks nobody."""
+    password: _builtins.str
+    """Password or token."""
+    ca_bundle_pem: _builtins.str
+    """Certificates that its own is checked by, PEM; empty for those of the system."""
+    def __init__(
+        self,
+        *,
+        server: _builtins.str = ...,
+        username: _builtins.str = ...,
+        password: _builtins.str = ...,
+        ca_bundle_pem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_bundle_pem", b"ca_bundle_pem", "password", b"password", "server", b"server", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MirrorAccess: _TypeAlias = MirrorAccess  # noqa: Y015
 
 @_typing.final
 class RegistryCredential(_message.Message):
