@@ -67,6 +67,10 @@ class HetznerApi:
         """As the client has them."""
         return await self._call(lambda client: client.server_types.get_all())
 
+    async def balancer_types(self) -> Sequence[Any]:
+        """Types of load balancers, as the client has them."""
+        return await self._call(lambda client: client.load_balancer_types.get_all())
+
     async def regions(self) -> list[str]:
         """Ids of all locations. It serves as the proof that the token may read."""
         return [str(one.name) for one in await self._call(lambda client: client.locations.get_all())]

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from catalyst_sdk import Permanent, Secret, SecretRef, Temporary
+from catalyst_sdk import Permanent, PluginFailure, Secret, SecretRef, Temporary
 from catalyst_sdk.cloud import (
     Binary,
     CloudManifest,
+    ClusterFacts,
     ClusterRequest,
     CredentialReport,
     Discovered,
     Finding,
+    InfraPlan,
     Offer,
     OfferQuery,
     Price,
+    Workspace,
 )
 from catalyst_sdk.context import PluginContext
 from catalyst_sdk.tofu import Diagnostic, Leftover, Part, Resource, TofuCloud, pins
@@ -53,6 +56,16 @@ class HetznerCloud(TofuCloud):
         self._endpoint = str(context.config.get("endpoint", ""))
         self._image = str(context.config.get("image") or facts().image)
         self._binaries: Mapping[str, Any] = context.config.get("binaries", {})
+        self._asked: dict[tuple[str, str, str], Price] = {}
+        """Prices that the cloud itself has told, by kind, size and region: the same for every project."""
+
+    async def plan(self, *, request: ClusterRequest, work: Workspace) -> InfraPlan:
+        await self._learn_prices(work.credential)
+        return await super().plan(request=request, work=work)
+
+    async def apply(self, *, plan: InfraPlan, work: Workspace) -> ClusterFacts:
+        await self._learn_prices(work.credential)
+        return await super().apply(plan=plan, work=work)
 
     def variables(self, request: ClusterRequest) -> Mapping[str, Any]:
         for arch in wishes.needed_arches(request):
@@ -81,7 +94,8 @@ class HetznerCloud(TofuCloud):
         return next((match["code"] for match in found if match), "")
 
     def price(self, resource: Resource) -> Price | None:
-        return facts().price(resource.kind, resource.size, resource.region)
+        told = self._asked.get((resource.kind, resource.size, resource.region))
+        return told or facts().price(resource.kind, resource.size, resource.region)
 
     def released(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**variables, "protection": False}
@@ -196,6 +210,19 @@ class HetznerCloud(TofuCloud):
                     )
                 )  # fmt: skip - in the order of the fields
         return offers
+
+    async def _learn_prices(self, credential: SecretRef) -> None:
+        """What things cost now. Where nobody answers the table stands in; a plan says elsewhere that nobody does."""
+        try:
+            api = self._api(await self._secret(credential))
+            kinds = {"server": await api.server_types(), "load_balancer": await api.balancer_types()}
+        except PluginFailure:
+            return
+        for kind, types in kinds.items():
+            for one in types:
+                for region in self.manifest.regions:
+                    if (price := price_of(one.prices or (), region.id)) is not None:
+                        self._asked[kind, str(one.name), region.id] = price
 
     def _api(self, credential: Secret) -> HetznerApi:
         return HetznerApi(credential, self._endpoint)

@@ -91,6 +91,8 @@ class FakeHetznerApi:
             return 200, self._paged("locations", [_location(name) for name in LOCATIONS], query)
         if collection == "server_types":
             return 200, self._paged("server_types", list(self._server_types()), query)
+        if collection == "load_balancer_types":
+            return 200, self._paged("load_balancer_types", [_balancer_type()], query)
         kind = PATHS.get(collection)
         if kind is None:
             raise Refused("not_found", f"no such path: {path}")
@@ -173,6 +175,24 @@ class FakeHetznerApi:
                     for n, place in enumerate(LOCATIONS, 1)
                 ],
             }  # fmt: skip - as documented
+
+
+def _balancer_type() -> dict[str, Any]:
+    amounts = {
+        "price_hourly": {"net": "0.0088", "gross": "0.0105"},
+        "price_monthly": {"net": "5.3900", "gross": "6.41"},
+    }
+    return {
+        "id": 1,
+        "name": "lb11",
+        "description": "LB11",
+        "max_connections": 10_000,
+        "max_services": 5,
+        "max_targets": 25,
+        "max_assigned_certificates": 10,
+        "deprecated": None,
+        "prices": [{"location": place, **amounts} for place in LOCATIONS],
+    }  # fmt: skip - as documented
 
 
 @contextmanager

@@ -37,6 +37,10 @@ async def test_one_control_plane_becomes_three_behind_a_private_balancer_and_not
     plugin = hetzner.plugin()
     plan = await plugin.plan(request=wished, work=ledger)
     assert done(plan) == [("create", "load_balancer")] + [("create", "server")] * 4
+    paid = {
+        (line.kind, line.size): line.price.month_minor for line in plan.cost if line.price and line.price.month_minor
+    }
+    assert paid == {("load_balancer", "lb11"): 539, ("server", hetzner.size): 379}, "what the cloud asks now"
     facts = await plugin.apply(plan=plan, work=ledger)
     doors = {balancer.purpose: balancer.ports for balancer in facts.load_balancers}
     assert doors == {"ingress": {"http": 80, "https": 443}, "api": {}}
