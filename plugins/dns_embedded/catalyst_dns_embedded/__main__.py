@@ -26,6 +26,7 @@ from catalyst_sdk.dns import RecordSet, ZoneSpec
 
 from .authority import Authority
 from .control import ControlServer, token
+from .remembered import Remembered
 from .server import DnsServer
 from .store import FolderUnusable, ZoneStore
 from .tree import OWNER, plant
@@ -45,7 +46,7 @@ async def serve(args: argparse.Namespace) -> None:
 
     store = ZoneStore(args.data)
     authority = Authority(store, ZoneSigner())
-    server, control = DnsServer(authority), ControlServer(authority, token(args.data))
+    server, control = DnsServer(authority, remembered=Remembered(authority)), ControlServer(authority, token(args.data))
     host, port = args.listen
     port = await server.start(host, port)
     if args.tree:

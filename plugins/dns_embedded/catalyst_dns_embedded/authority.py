@@ -38,6 +38,8 @@ class Authority:
         self._signer = signer
         self._lowest_ttl = lowest_ttl
         self._zones = {dns.name.from_text(zone.name): zone for zone in store.load()}
+        self.changes = 0
+        """How often something that is answered was changed since the start."""
         # Built at the first question: a restart with many zones answers at once.
         self._served: dict[dns.name.Name, Served] = {}
 
@@ -82,6 +84,7 @@ class Authority:
         _unchanged(_owned(zone, owner), expect)
         self._store.delete(zone.name)
         origin = dns.name.from_text(zone.name)
+        self.changes += 1
         del self._zones[origin]
         self._served.pop(origin, None)
 
@@ -124,6 +127,7 @@ class Authority:
         patched = known if not after.keys and known and not known.zone.keys else None
         built = None if patched else self._build(after, known)
         self._store.save(before, after, touched)
+        self.changes += 1
         self._zones[origin] = after
         if patched:
             patched.patch(after, touched)

@@ -11,10 +11,12 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.update
+from dns.rdatatype import RdataType
 
 from . import tsig
 from .answers import PAYLOAD, answer
 from .authority import Authority
+from .remembered import Remembered
 from .tsig import Keyring
 from .update import update
 from .withheld import Withheld
@@ -33,11 +35,20 @@ TRIES = 8
 
 
 class DnsServer:
-    """Answers for an authority. `withheld`: names that are not answered yet."""
+    """Answers for an authority.
 
-    def __init__(self, authority: Authority, keyring: Keyring | None = None, withheld: Withheld | None = None) -> None:
+    keyring     who may change it by UPDATE
+    withheld    names that are not answered yet
+    remembered  answers that need not be made again; None: each is made anew, as a cell's must be
+    """
+
+    def __init__(
+        self, authority: Authority, keyring: Keyring | None = None, withheld: Withheld | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:  # fmt: skip
         self._authority = authority
         self._withheld = withheld
+        self._remembered = remembered
         self._keyring = dict(keyring or {})
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
@@ -86,6 +97,10 @@ class DnsServer:
             return _bare(wire, dns.rcode.SERVFAIL)
 
     def _response(self, wire: bytes, datagram: bool) -> bytes | None:
+        known = self._remembered.answer(wire, datagram=datagram) if self._remembered is not None else None
+        return known or self._made(wire, datagram)
+
+    def _made(self, wire: bytes, datagram: bool) -> bytes | None:
         try:
             message = dns.message.from_wire(wire, keyring=self._keyring)
         except tsig.BROKEN as error:
@@ -103,6 +118,10 @@ class DnsServer:
             response.set_rcode(dns.rcode.SERVFAIL)
         else:
             response = answer(self._authority, message)
+            made = _wire(response, _room(message) if datagram else _WHOLE)
+            if self._remembered is not None and not _turns(response):
+                self._remembered.keep(wire, made, datagram=datagram)
+            return made
         return _wire(response, _room(message) if datagram else _WHOLE)
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -143,6 +162,11 @@ class _Udp(asyncio.DatagramProtocol):
         response = self._server.respond(data, datagram=True)
         if response is not None and self._transport is not None:
             self._transport.sendto(response, addr)
+
+
+def _turns(response: dns.message.Message) -> bool:
+    """Whether each answer is another one: several addresses come in another order each time, to share what they carry."""
+    return any(len(rrset) > 1 for rrset in response.answer if rrset.rdtype in (RdataType.A, RdataType.AAAA))
 
 
 def _room(query: dns.message.Message) -> int:
