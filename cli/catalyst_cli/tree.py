@@ -143,7 +143,7 @@ def _sovereigns(app: typer.Typer) -> None:
     from .commands.credential import credentials
     from .commands.run import cancel, events, gates, get_run, logs, pause, retry, skip
     from .commands.sovereign import apply as apply_sovereign
-    from .commands.sovereign import create, destroy, get, list_sovereigns, looks, nodes, plan, watch
+    from .commands.sovereign import create, destroy, get, list_sovereigns, looks, nodes, plan, upgrade, watch
 
     sovereigns = _group(
         app,
@@ -158,6 +158,7 @@ def _sovereigns(app: typer.Typer) -> None:
             "watch": watch.watch,
             "topology": looks.topology,
             "drift": looks.drift,
+            "upgrade": upgrade.upgrade,
             "destroy": destroy.destroy,
         },
     )  # fmt: skip - one group a call

@@ -75,6 +75,13 @@ async def nodes(run: Run) -> dict[str, Any]:
 async def test_nodes_are_listed_restarted_and_made_anew_from_the_command_line(bench: Bench, run: Run) -> None:
     await active(bench)
     before = await nodes(run)
+    raised = data(
+        await run("sovereign", "upgrade", "omantel", "--dry-run", "--k3s", "v1.32.1+k3s1", "--output", "json")
+    )
+    assert [c["address"] for c in raised["changes"] if c["action"] == "ACTION_UPDATE"] == ["k3s"]
+    refused = await run("sovereign", "upgrade", "omantel", "--channel", "canary", "--yes")
+    assert isinstance(refused.exception, Failure)
+    assert "there is no channel canary" in "".join(refused.exception.details)
     node = next(id for id in before if "-data-1-" in id)
     absent = await run("sovereign", "node", "drain", "omantel", "nowhere")
     assert isinstance(absent.exception, Failure)

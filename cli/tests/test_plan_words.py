@@ -27,6 +27,10 @@ def plan(**changes: Any) -> dict[str, Any]:
     return made | changes
 
 
+def test_it_names_the_release_that_its_channel_held() -> None:
+    assert "release    stable@sha256:1" in plans.lines(plan(inputs={"release": "stable@sha256:1"}))
+
+
 def test_it_says_what_happens_what_it_costs_and_what_has_no_price() -> None:
     assert plans.lines(plan()) == [
         "plan       sovereigns/a/plans/p-1, good until 2026-01-02 12:00 UTC",

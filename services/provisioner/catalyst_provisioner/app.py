@@ -57,6 +57,7 @@ from .metrics import ProvisionerMetrics
 from .peers import Catalog, Names, Orders
 from .planning import Planner
 from .probing import ConsoleProbe, answers
+from .releasing import Releases
 from .repository import Repositories
 from .rpc.agents import AgentService, Desk
 from .rpc.credentials import CredentialService
@@ -134,7 +135,7 @@ async def compose(
     g = await _ground(settings)
     channels = _channels(settings)
     peers = Peers(Catalog(channels[0]), Names(channels[1]), Zones(channels[1]), Orders(channels[2]))
-    trees, planner = _trees(settings), _planner(g, peers)
+    trees, planner = _trees(settings), _planner(settings, g, peers)
     tools = _tools(settings, g, planner, peers, trees, probe)
     engine = _engine(settings, g, tools, hook)
     leases, curfew, history = Leases(g.db, metadata, metrics=g.metrics), Curfew(), History(g.work)
@@ -188,7 +189,7 @@ def _trees(settings: ProvisionerSettings) -> Trees:
     return Trees(repositories, passwords, git)
 
 
-def _planner(g: Ground, peers: Peers) -> Planner:
+def _planner(settings: ProvisionerSettings, g: Ground, peers: Peers) -> Planner:
     return Planner(
         g.work,
         g.vault,
@@ -198,6 +199,7 @@ def _planner(g: Ground, peers: Peers) -> Planner:
         peers.zones,
         reference(),
         lambda name: bool(_suffixes().is_public(name)),
+        Releases(g.work, settings.channels_file),
     )
 
 

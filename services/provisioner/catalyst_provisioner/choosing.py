@@ -40,14 +40,17 @@ class Chooser:
             if no.said.reason not in _FOUND:
                 raise SpecInvalid(_component_violations(no, choice)) from no
 
-    async def chosen(self, wish: Wish, stands: Mapping[str, str], *, newest: bool) -> Chosen:
+    async def chosen(
+        self, wish: Wish, stands: Mapping[str, str], *, newest: bool, pins: Mapping[str, str] | None = None
+    ) -> Chosen:
         """The lock, and what the catalog has against it. Raises SpecInvalid for what it does not know.
 
         stands   version by component that is installed; with `newest` all of them are raised
+        pins     exact versions that its channel demands; None: it has none
         """
         choice = _choice(wish)
         try:
-            lock, selected = await self._catalog.lock(choice, stands, newest=newest)
+            lock, selected = await self._catalog.lock(choice, stands, newest=newest, pins=pins)
             found = [
                 *_selection_findings(wish, selected),
                 *await self._values(wish, lock),

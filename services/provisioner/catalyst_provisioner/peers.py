@@ -97,19 +97,24 @@ class Catalog:
         return Selected(tuple(answer.selected), tuple(answer.removed), tuple(answer.unavailable))
 
     async def lock(
-        self, choice: Choice, installed: Mapping[str, str] | None = None, *, newest: bool = False
-    ) -> tuple[Lock, Selected]:
+        self, choice: Choice, installed: Mapping[str, str] | None = None, *, newest: bool = False,
+        pins: Mapping[str, str] | None = None,
+    ) -> tuple[Lock, Selected]:  # fmt: skip
         """Exact versions of everything that `choice` leads to, in the order of installation.
 
         installed   what stands: it stays where it can; with `newest` it is raised, as far as `upgrades` of the Blueprints
                     let it. Raises SaidNo where there is no way from what stands
+        pins        exact versions by component, as a channel demands them; with pins what has none stays where it is
         """
         selected = await self.select(choice)
         # Without a default selection only what is mandatory is left; all else may fail and only degrades.
         least = catalog_service.SelectComponentsRequest(from_empty=True)
         mandatory = set((await asked(self._stub.SelectComponents(least), CatalogUnavailable)).selected)
         stands = {name: v for name, v in (installed or {}).items() if name in selected.ids and VERSION.match(v)}
-        if newest and stands:
+        if pins is not None:
+            ranges = {name: f"={pins[name]}" if name in pins else "" for name in selected.ids}
+            lock = await self._resolved(ranges, stands)
+        elif newest and stands:
             # What would be taken if nothing stood there is demanded exactly; the catalog says whether it can be reached.
             best = await self._resolved(dict.fromkeys(selected.ids, ""), {})
             ranges = {e.name.removeprefix("blueprints/"): f"={e.version}" for e in best.entries}

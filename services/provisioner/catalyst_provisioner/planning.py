@@ -17,9 +17,23 @@ from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, 
 
 from . import mirroring
 from .availability import Availability
-from .choosing import Chooser
+from .choosing import Chooser, Chosen
 from .clouds import CloudPlugins
-from .domain import adoptions, budgets, cidrs, claims, layouts, plans, risks, rules, sizing, tending, upgrades, wishes
+from .domain import (
+    adoptions,
+    budgets,
+    channels,
+    cidrs,
+    claims,
+    layouts,
+    plans,
+    risks,
+    rules,
+    sizing,
+    tending,
+    upgrades,
+    wishes,
+)
 from .domain.locks import Traits
 from .domain.plan_inputs import Found, Held, Read, Wanted
 from .domain.reference import Reference
@@ -30,6 +44,8 @@ from .domain.staleness import Present, offers_moved
 from .domain.tending import Deed
 from .domain.wishes import Document, Wish
 from .peers import Catalog, Names
+from .releasing import Held as Release
+from .releasing import Releases
 from .store import ClusterRow, Entry, Store
 from .survey import Survey, under
 from .vault import Vault
@@ -79,8 +95,9 @@ class Planner:
 
     def __init__(
         self, work: Work[Store], vault: Vault, clouds: CloudPlugins, catalog: Catalog, names: Names,
-        zones: Zones, reference: Reference, is_public_suffix: IsPublicSuffix,
+        zones: Zones, reference: Reference, is_public_suffix: IsPublicSuffix, releases: Releases,
     ) -> None:  # fmt: skip
+        self._releases = releases
         self._work = work
         self.clouds = clouds
         self.survey = Survey(work, vault, clouds, reference)
@@ -120,7 +137,8 @@ class Planner:
         """
         wish = self.wish(document)
         known = await self._known(sovereign.id)
-        chosen = await self._chooser.chosen(wish, known.versions, newest=intent == plans.UPGRADE)
+        held = await self._releases.held(document)
+        chosen = await self._chosen(wish, known, held, newest=intent == plans.UPGRADE)
         rising, stairs = upgrades.of(wish, known.k3s)
         offers, numbers = await self.survey.offers(wish), numbered(wish, known.clusters)
         given = {cluster.name: _given(known, adopted or {}, cluster.name) for cluster in wish.clusters}
@@ -142,6 +160,7 @@ class Planner:
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *_ranges(wish, known, self.reference),
             *await self._mirrors(wish),
+            *await self._releases.judged(held, known.versions, chosen.lock, newest=intent == plans.UPGRADE),
             *_without_crossplane(wanted),
         ]
         traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
@@ -150,7 +169,13 @@ class Planner:
         moving = _moves(infra) | set(wanted.removed)
         found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]
-        return plans.apply(read, wanted, shown, intent=intent, more={"adopted": adopted} if adopted else {})
+        more = {"adopted": adopted} if adopted else {}
+        read = replace(read, release=held.channel.told if held.channel else "")
+        return plans.apply(read, wanted, shown, intent=intent, more=more)
+
+    async def _chosen(self, wish: Wish, known: Known, held: Release, *, newest: bool) -> Chosen:
+        pins = channels.pins(held.channel, known.versions, newest=newest) if held.channel else None
+        return await self._chooser.chosen(wish, known.versions, newest=newest, pins=pins)
 
     async def tend(self, sovereign: Sovereign, verb: str, target: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """A plan of work on one node. Raises TargetNotFound, SpecInvalid."""
@@ -244,7 +269,8 @@ class Planner:
         wish = self.wish(body["spec"])
         providers = [cluster.provider for cluster in wish.clusters]
         known = await self._known(sovereign.id)
-        chosen = await self._chooser.chosen(wish, known.versions, newest=body["intent"] == plans.UPGRADE)
+        held = await self._releases.held(body["spec"])
+        chosen = await self._chosen(wish, known, held, newest=body["intent"] == plans.UPGRADE)
         return replace(
             made, lock_digest=chosen.lock.digest, versions=self.clouds.versions(providers),
             module_digests=self.clouds.module_digests(providers),

@@ -59,5 +59,8 @@ class ProvisionerSettings(ControllerSettings):
     """Whether the annotation `catalyst.openova.io/applied-by` tells who applied an object: where the API server writes it."""
     requester_prefix: str = ""
     """What stands before the subject in it, the API server's `--oidc-username-prefix`."""
+    channels_file: Path | None = None
+    """YAML: by channel (`canary`, `ring1` and on, `stable`) its `versions` by Blueprint, and `after`, the channel whose
+    Sovereigns have to stand well with them first. Read for each plan. Default: every Sovereign takes the catalog's newest."""
     states_namespace: str = "catalyst-system"
     """Namespace in which each Sovereign's provisioning is shown as a ProvisioningState, where `controllers` is on."""

@@ -63,6 +63,8 @@ def lines(plan: dict[str, Any]) -> list[str]:
     """The plan in words, a line each."""
     expires = f", good until {plan['expireTime'][:16].replace('T', ' ')} UTC" if plan.get("expireTime") else ""
     found = [f"plan       {plan['name'] or '(not stored)'}{expires}", *_resources(plan), *_components(plan)]
+    if release := (plan.get("inputs") or {}).get("release"):
+        found.append(f"release    {release}")
     found += _cost(plan.get("cost") or {})
     steps = plan.get("steps", ())
     phases = ", ".join(f"{phase} {n}" for phase, n in Counter(step["phase"] for step in steps).items())

@@ -44,6 +44,8 @@ class Read:
     """Digest of the infrastructure module by provider; a native plugin has none."""
     versions: Mapping[str, str] = field(default_factory=dict)
     offers_digests: Mapping[str, str] = field(default_factory=dict)
+    release: str = ""
+    """Channel and digest of what it holds; empty: nobody has said what channels hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ def _body(
             "module_digests": dict(read.module_digests),
             "versions": dict(read.versions),
             "offers_digests": dict(read.offers_digests),
+            **({"release": read.release} if read.release else {}),
         },
         "applicable": all(one.finding.severity is not Severity.ERROR for one in found),
         "empty": idle,

@@ -58,7 +58,6 @@ def violations(
             document, {name: mirrors.CAPABILITY in cloud.capabilities for name, cloud in clouds.items()}
         ),
         *remotes.violations(document),
-        *_not_made(document),
     ]
 
 
@@ -183,12 +182,6 @@ def _whole(document: Document) -> Iterator[Violation]:
         yield Violation("spec.ttl", "is for Sovereigns of dev and poc only", "ttl")
     if document.get("domain", {}).get("mode") == "pool" and len(_fqdn_or_empty(document)) > 253:
         yield Violation("spec.domain", "the full name has more than 253 characters", "fqdn")
-
-
-def _not_made(document: Document) -> Iterator[Violation]:
-    """What the contract has and nobody here acts upon yet: refused, never taken without effect."""
-    if (document.get("release") or {}).get("channel", "stable") != "stable":
-        yield Violation("spec.release.channel", "channels beside stable are not served by this release", "channel")
 
 
 def _fqdn_or_empty(document: Document) -> str:

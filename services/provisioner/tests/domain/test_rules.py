@@ -116,7 +116,6 @@ def test_two_clusters_of_one_name_are_refused() -> None:
         ({"approvals": [{"gate": "destroy"}]}, {"spec.approvals[0]"}),
         ({"approvals": [{"gate": "*", "roles": ["a"]}, {"gate": "*", "roles": ["b"]}]}, {"spec.approvals"}),
         ({"drift": {"policy": "repair-in-window"}}, {"spec.drift.windows"}),
-        ({"release": {"channel": "canary"}}, {"spec.release.channel"}),
         ({"gitops": {"remote": "https://git.example/x", "branch": "trees/main"}}, set()),
         ({"gitops": {"remote": "ssh://git.example/x"}}, {"spec.gitops.remote"}),
         ({"gitops": {"remote": "http://git.example/x"}}, {"spec.gitops.remote"}),

@@ -2626,12 +2626,15 @@ class PlanInputs(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     OFFERS_DIGESTS_FIELD_NUMBER: _builtins.int
     OFFERS_TIME_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Generation of the Sovereign."""
     ledger_revision: _builtins.int
     """Revision of its ledger."""
     lock_digest: _builtins.str
     """Digest of the catalog lock."""
+    release: _builtins.str
+    """Release channel and digest of what it held, `stable@sha256:…`; empty: nobody has said what channels hold. Since 0.2."""
     @_builtins.property
     def module_digests(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Digest of the infrastructure module by provider."""
@@ -2658,10 +2661,11 @@ class PlanInputs(_message.Message):
         versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         offers_digests: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         offers_time: _timestamp_pb2.Timestamp | None = ...,
+        release: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["offers_time", b"offers_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "ledger_revision", b"ledger_revision", "lock_digest", b"lock_digest", "module_digests", b"module_digests", "offers_digests", b"offers_digests", "offers_time", b"offers_time", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "ledger_revision", b"ledger_revision", "lock_digest", b"lock_digest", "module_digests", b"module_digests", "offers_digests", b"offers_digests", "offers_time", b"offers_time", "release", b"release", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
