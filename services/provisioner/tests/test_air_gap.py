@@ -62,6 +62,14 @@ async def test_a_server_learns_the_logins_of_its_mirrors_when_it_enrols(bench: B
     assert await reason_of(credentials.DeleteCredential(gone)) == "CREDENTIAL_IN_USE"
 
 
+async def test_a_credential_of_another_kind_is_handed_to_no_server(bench: Bench) -> None:
+    desk = Desk(bench)
+    await desk.open(**gapped({**MIRRORS[0], "credential": {"name": "credentials/sandbox-simulated"}}))
+    findings = {f.field: f.code for f in (await bench.plan()).findings}
+    assert findings["spec.air_gap.mirrors[0].credential"] == "auth.rejected"
+    assert await reason_of(desk.enrol()) == "MIRROR_LOGIN_MISSING"
+
+
 async def test_layouts_with_an_air_gap_are_listed_after_the_others(bench: Bench) -> None:
     offers: Any = bench.daemon.admin(stubs.OfferServiceStub)
     listed = list((await offers.ListTopologies(rpc.ListTopologiesRequest())).topologies)
