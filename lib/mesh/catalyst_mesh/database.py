@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeDecorator
 
 from .clocks import Clock
 from .doors import Doors
-from .errands import errand_engine
+from .errands import PATIENCE, errand_engine
 from .passwords import take_password_from
 from .quiet import QUIET, quiet
 from .ready import Ready
@@ -302,7 +302,7 @@ def _sqlite(url: str, pool_size: int, begin: str) -> AsyncEngine:
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (f"busy_timeout={PATIENCE}", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         _write_ahead(connection, cursor)
         cursor.close()

@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from catalyst_mesh import Database
+from catalyst_mesh.errands import ErrandConnection
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -77,3 +79,47 @@ async def test_who_is_cancelled_amid_a_statement_leaves_no_transaction_behind(tm
         assert (await sql.execute(select(kept))).all() == []
     await db.close()
     await other.close()
+
+
+async def test_a_short_read_asks_no_thread_and_a_long_one_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, turns = list[str](), 0
+    send = ErrandConnection._execute
+
+    async def counted(self: ErrandConnection, errand: Any, *given: Any, **named: Any) -> Any:
+        sent.append(errand.__name__)
+        return await send(self, errand, *given, **named)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    monkeypatch.setattr(ErrandConnection, "_execute", counted)
+    db = await opened(tmp_path)
+    async with db.begin() as sql:
+        await sql.execute(insert(kept), [{"n": n, "m": 0} for n in range(5)])
+    async with db.read() as sql:
+        assert len((await sql.execute(select(kept))).all()) == 5  # the connection is made
+    sent.clear()
+    async with db.read() as sql:
+        assert len((await sql.execute(select(kept))).all()) == 5
+    assert sent == []
+
+    beside = asyncio.create_task(others())
+    counting = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 300000) SELECT count(*) FROM c"
+    async with db.read() as sql:
+        await sql.execute(select(kept.c.n))
+        turns = 0
+        assert (await sql.execute(text(counting))).scalar_one() == 300_000
+        assert turns > 10, "the loop went on"
+        assert sent, "in the thread"
+        async with db.begin() as other:
+            await other.execute(insert(kept).values(n=9))
+        assert len((await sql.execute(select(kept))).all()) == 5, (
+            "the view is the same after a statement was begun anew"
+        )
+    beside.cancel()
+    await db.close()
