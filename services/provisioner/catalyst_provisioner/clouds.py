@@ -10,6 +10,7 @@ from catalyst_sdk.cloud import Binary, Boots, CloudProvider
 from catalyst_sdk.tofu import TofuCloud
 from catalyst_sdk.tofu.folders import module_digest
 
+from .answers import checked
 from .domain.reference import Code
 from .domain.wishes import Cloud
 
@@ -30,7 +31,7 @@ class CloudPlugins:
     def get(self, provider: str) -> CloudProvider:
         """The plugin of a provider. Raises PluginUnavailable."""
         if provider in self._by_provider:
-            return self._by_provider[provider]
+            return checked(self._by_provider[provider])
         failed = [p for p in self._host.plugins if p.kind == KIND and p.failure and p.name.endswith(provider)]
         why = failed[0].failure if failed else f"it is not installed (found: {', '.join(self._by_provider) or 'none'})"
         raise PluginUnavailable(plugin=f"{KIND}:{provider}", why=why)

@@ -26,6 +26,7 @@ from .domain import (
     cidrs,
     claims,
     layouts,
+    objections,
     plans,
     risks,
     rules,
@@ -52,7 +53,6 @@ from .vault import Vault
 from .zones import Zones
 
 CURRENCY = "EUR"
-CROSSPLANE = "bp-crossplane"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +158,19 @@ class Planner:
             *of_clouds,
             *upgrades.unfetched(wish, infra, rising, self.clouds.binaries),
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
-            *_ranges(wish, known, self.reference),
+            *objections.ranges(wish, numbers, self.reference),
+            *objections.unsold(wish, offers),
             *await self._mirrors(wish),
             *await self._releases.judged(held, known.versions, chosen.lock, newest=intent == plans.UPGRADE),
-            *_without_crossplane(wanted),
+            *objections.without_crossplane(wanted),
         ]
         traits = [chosen.traits.get(component.name, Traits()) for component in chosen.lock.components]
         found += sizing.findings(wish, offers, self.reference, self._capabilities(), numbers, traits)
         found += budgets.findings(wish, month, CURRENCY, self.reference.warn_at, self.reference.block_at)
         moving = _moves(infra) | set(wanted.removed)
-        found += [_crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)]
+        found += [
+            objections.crossplanes(name, "a plan changes nothing of it") for name in plans.given_away(read, moving)
+        ]
         shown = [_found(wish, offers, finding) for finding in _sorted(found)]
         more = {"adopted": adopted} if adopted else {}
         read = replace(read, release=held.channel.told if held.channel else "")
@@ -236,7 +239,7 @@ class Planner:
         )  # fmt: skip
         approvals = wishes.approvals(sovereign.spec)
         given = plans.given_away(read, known.clusters)
-        found = [Found(_crossplanes(name, "a destroy deletes nothing of it"), name) for name in given]
+        found = [Found(objections.crossplanes(name, "a destroy deletes nothing of it"), name) for name in given]
         return plans.destroy(read, sovereign.spec, list(known.clusters), keep, approvals=approvals, found=found)
 
     async def hand_off(self, sovereign: Sovereign, clusters: Sequence[str], *, roll_back: bool) -> dict[str, Any]:
@@ -254,8 +257,8 @@ class Planner:
             text = "the wish is newer than what was applied"
             found.append(Found(Finding("handoff.unapplied", Severity.ERROR, "spec", text, "apply it first")))
         for name in known.clusters if not roll_back else ():
-            if CROSSPLANE not in known.installed.get(name, {}):
-                text = f"{CROSSPLANE} is not installed in {name}, and nobody would keep its resources"
+            if objections.CROSSPLANE not in known.installed.get(name, {}):
+                text = f"{objections.CROSSPLANE} is not installed in {name}, and nobody would keep its resources"
                 found.append(
                     Found(Finding("handoff.crossplane", Severity.WARNING, "spec.components", text, "include it"), name)
                 )
@@ -363,32 +366,9 @@ def _restarting(deed: Deed, known: Known) -> list[dict[str, Any]]:
     return risks.of_restart(deed.cluster, deed.node, planes)
 
 
-def _without_crossplane(wanted: Wanted) -> list[Finding]:
-    if not wanted.handing or any(component.name == CROSSPLANE for component in wanted.lock.components):
-        return []
-    text = f"{CROSSPLANE} is not among the components, and nobody would keep what is handed off"
-    return [Finding("handoff.crossplane", Severity.WARNING, "spec.hand_off", text, f"include {CROSSPLANE}")]
-
-
 def _moves(infra: Mapping[str, InfraPlan]) -> set[str]:
     """Clusters of which something would change at their cloud."""
     return {name for name, plan in infra.items() if any(c.action is not Action.NO_OP for c in plan.changes)}
-
-
-def _crossplanes(cluster: str, what: str) -> Finding:
-    text = f"{cluster} was handed to Crossplane; {what}"
-    remedy = "take it back first: a plan HAND_OFF with roll_back"
-    return Finding("handoff.crossplane_keeps", Severity.ERROR, "spec.clusters", text, remedy)
-
-
-def _ranges(wish: Wish, known: Known, reference: Reference) -> list[Finding]:
-    numbers = numbered(wish, known.clusters)
-    own = {c.name: cidrs.ranges(reference.cidrs, numbers[c.name], wish.cidr_base) for c in wish.clusters}
-    return [
-        Finding("cidr.overlap", Severity.ERROR, "spec.network.reserved_cidrs", f"{name} has {range}, which touches {kept}",
-                "reserve another range")
-        for name, range, kept in cidrs.conflicts(own, wish.reserved_cidrs)
-    ]  # fmt: skip
 
 
 def _found(wish: Wish, offers: Offers, finding: Finding) -> Found:

@@ -83,8 +83,14 @@ class Survey:
         except PluginFailure as failure:
             path = f"spec.clusters[{wish.clusters.index(cluster)}]"
             path += ".credential" if _code(failure) == "auth.rejected" else ""
-            remedy = failure.user_action or "look at the cloud, plan again"
-            return None, [Finding(_code(failure), Severity.ERROR, path, failure.message, remedy)]
+            code = _code(failure)
+            usual = (
+                "tell its author; the daemon's log has it whole"
+                if code == "plugin.bug"
+                else "look at the cloud, plan again"
+            )
+            remedy = failure.user_action or usual
+            return None, [Finding(code, Severity.ERROR, path, failure.message, remedy)]
 
     async def findings(
         self, sovereign: Sovereign, wish: Wish, cluster: Cluster, number: int, adopted: Mapping[str, Adopted]
@@ -110,6 +116,7 @@ def _code(failure: PluginFailure) -> str:
         "SECRET_NOT_FOUND": "auth.rejected",
         "QUOTA": "quota.servers",
         "CAPACITY": "capacity.size",
+        "PluginBug": "plugin.bug",
     }
     return known.get(reason, f"cloud.{reason.lower()}")
 

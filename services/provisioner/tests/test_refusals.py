@@ -1,5 +1,6 @@
 """What is refused, precisely, and without any effect."""
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -8,8 +9,13 @@ from catalyst.catalog.v1 import resources_pb2 as catalog
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
+from catalyst_cloud_sandbox.account import Account
 from catalyst_mesh import explain
+from catalyst_provisioner.clouds import CloudPlugins
+from catalyst_provisioner.store import metadata
+from catalyst_sdk.cloud import LedgerRow
 from catalyst_testkit.daemons import reason_of
+from sqlalchemy import update
 
 from .conftest import NAME, Bench, Start, spec, wish
 from .peers import MANDATORY
@@ -108,11 +114,72 @@ async def test_a_plan_is_applied_by_its_own_hash_once_and_only_while_it_fits(ben
     assert await reason_of(bench.apply(other)) == "RUN_IN_PROGRESS"
 
 
-async def test_a_catalog_that_moved_makes_a_plan_stale(bench: Bench) -> None:
-    await bench.create()
+async def moved(bench: Bench, plan: Any) -> str:
+    """What a plan is stale by."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await bench.apply(plan)
+    said = explain(refused.value)
+    assert said.reason == "PLAN_STALE"
+    return str(said.metadata["changed"])
+
+
+async def test_whatever_a_plan_was_made_from_makes_it_stale_alone_and_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await bench.create()
     plan = await bench.plan()
     bench.world.catalog.version = "1.1.0"
-    assert await reason_of(bench.apply(plan)) == "PLAN_STALE"
+    assert await moved(bench, plan) == "lock_digest"
+    bench.world.catalog.version = "1.0.0"
+    with monkeypatch.context() as patch:
+        patch.setattr(CloudPlugins, "versions", lambda *_: {"cloud_provider:sandbox": "another"})
+        assert await moved(bench, plan) == "versions"
+    with monkeypatch.context() as patch:
+        patch.setattr(CloudPlugins, "module_digests", lambda *_: {"sandbox": "sha256:another"})
+        assert await moved(bench, plan) == "module_digests"
+
+    async def written(tx: Any) -> None:
+        row = LedgerRow("volume", "of-somebody", "east", {}, "")
+        await tx.intend("omantel", "sb-east-mgt-dev", row, provider="sandbox", credential="credentials/x", run="")
+
+    work: Any = bench.daemon.daemon.work
+    await work.again(written)
+    assert await moved(bench, plan) == "ledger_revision"
+    plan = await bench.plan()
+    change = pb.Sovereign(name=NAME, spec=pb.SovereignSpec(auto_destroy=True))
+    etag = (await bench.get()).etag
+    changed = await bench.sovereigns.UpdateSovereign(rpc.UpdateSovereignRequest(sovereign=change, etag=etag))
+    assert changed.generation == made.generation + 1
+    assert await moved(bench, plan) == "generation"
+    plan = await bench.plan()
+
+    async def aged(tx: Any) -> None:
+        rows = metadata.tables["plan"]
+        await tx.sql.execute(update(rows).where(rows.c.id == plan.name.rpartition("/")[2]).values(expires_at=tx.now))
+
+    await work.again(aged)
+    assert await moved(bench, plan) == "expired"
+
+
+async def test_a_strangers_resource_of_a_name_that_is_needed_stands_in_the_way_and_is_left_alone(bench: Bench) -> None:
+    await bench.create()
+    wanted = next(c for c in (await bench.plan()).changes if c.kind == "network")
+    account = Account(bench.home / "sandbox", "catalyst", {})
+    stranger = await asyncio.to_thread(
+        account.create,
+        kind="network",
+        name=wanted.name,
+        region="east",
+        labels={"team": "another"},
+        spec={"cidr": "10.0.0.0/8"},
+    )  # fmt: skip - one resource
+    plan = await bench.plan()
+    assert (plan.applicable, [f.code for f in plan.findings]) == (False, ["name.foreign_resource"])
+    assert await reason_of(bench.apply(plan)) == "PLAN_NOT_APPLICABLE"
+    gone = await bench.ended(await bench.apply(await bench.plan("DESTROY")))
+    assert gone.state == pb.Run.STATE_SUCCEEDED, gone.error
+    (left,) = bench.cloud()
+    assert (left["id"], left["labels"]["team"]) == (stranger.id, "another")
 
 
 async def test_a_catalog_that_is_away_is_said_so(bench: Bench) -> None:
