@@ -14,8 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from catalyst_continuum.domain.lease import Me, bootstrap, renew
+from catalyst_continuum.workers.outcomes import Committed
 from catalyst_continuum.workers.quorum import Quorum
-from catalyst_continuum.workers.register import Committed, Register
+from catalyst_continuum.workers.register import Register
 from catalyst_sdk.witness import Swap
 from catalyst_testkit import witness_zones
 from catalyst_testkit.bind import bind_server

@@ -10,7 +10,8 @@ from catalyst_continuum.domain.ballot import UNWRITTEN, Acceptor, Ballot
 from catalyst_continuum.domain.lease import bootstrap
 from catalyst_continuum.store import Remembered, Store, metadata
 from catalyst_continuum.workers.cell_memory import KeptMemory, Memory
-from catalyst_continuum.workers.register import Committed, NotQuarantined, Register, Unknown
+from catalyst_continuum.workers.outcomes import Committed, NotQuarantined, Unknown
+from catalyst_continuum.workers.register import Register
 from catalyst_mesh import Database, Work
 
 from .test_register import EAST, SLOT, count

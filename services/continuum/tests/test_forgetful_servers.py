@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from catalyst_continuum.domain import ballot
+from catalyst_continuum.workers.outcomes import Committed, Unknown
 from catalyst_continuum.workers.quorum import Quorum
-from catalyst_continuum.workers.register import Committed, Register, Unknown
+from catalyst_continuum.workers.register import Register
 from catalyst_sdk.witness import LeaseWitness
 from catalyst_testkit import eventually, witness_zones
 from catalyst_testkit.bind import bind_server

@@ -10,8 +10,9 @@ from catalyst_continuum.domain.cells import Cell, Kind, clashing, faults
 from catalyst_continuum.settings import ContinuumSettings
 from catalyst_continuum.witnesses import configuration, read, witness
 from catalyst_continuum.workers.census import Census
+from catalyst_continuum.workers.outcomes import Committed, Unknown
 from catalyst_continuum.workers.quorum import Quorum
-from catalyst_continuum.workers.register import Committed, Register, Unknown
+from catalyst_continuum.workers.register import Register
 from catalyst_mesh import ChassisMetrics, PluginHost
 from catalyst_mesh.plugins import SecretFiles, plugin_context
 from catalyst_sdk import NotSupported, Permanent

@@ -9,8 +9,9 @@ from catalyst_continuum.domain.lease import NO_WRITERS as STOPPED
 from catalyst_continuum.domain.lease import Refusal, bootstrap, freeze, handoff, renew, thaw
 from catalyst_continuum.domain.reconfigure import Seen, Step
 from catalyst_continuum.domain.record import Lease, State
+from catalyst_continuum.workers.outcomes import Committed, Refused, Unknown
 from catalyst_continuum.workers.reconfigure import Configuration, Reconfiguration
-from catalyst_continuum.workers.register import Committed, Refused, Register, Unknown
+from catalyst_continuum.workers.register import Register
 from catalyst_testkit import eventually
 
 from .test_register import EAST, SLOT, WEST

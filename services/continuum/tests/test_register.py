@@ -12,7 +12,8 @@ from catalyst_continuum.domain.ballot import Acceptor, Ballot
 from catalyst_continuum.domain.lease import NO_WRITERS, Me, Refusal, acquire, bootstrap, release, renew
 from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.register import Round, Shown, Told, Verdict, Write
-from catalyst_continuum.workers.register import Committed, Refused, Register, Unknown
+from catalyst_continuum.workers.outcomes import Committed, Refused, Unknown
+from catalyst_continuum.workers.register import Register
 from catalyst_sdk.witness import Swap
 from catalyst_testkit import eventually
 

@@ -15,7 +15,8 @@ from catalyst_continuum.domain.timing import FAST
 from catalyst_continuum.domain.view import Claim, State
 from catalyst_continuum.workers.memory import Remembered
 from catalyst_continuum.workers.observe import Sight
-from catalyst_continuum.workers.register import Committed, Register
+from catalyst_continuum.workers.outcomes import Committed
+from catalyst_continuum.workers.register import Register
 from catalyst_continuum.workers.rights import Rights
 from catalyst_continuum.workers.standing import AuthorityOver, Standing
 from catalyst_continuum.workers.steps.scene import Scene

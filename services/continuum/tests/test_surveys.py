@@ -16,7 +16,8 @@ from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.spec_rules import House
 from catalyst_continuum.workers.memory import Remembered
 from catalyst_continuum.workers.observe import Sight
-from catalyst_continuum.workers.register import Committed, Register
+from catalyst_continuum.workers.outcomes import Committed
+from catalyst_continuum.workers.register import Register
 from catalyst_continuum.workers.steps.scene import Hands
 from catalyst_continuum.workers.surveys import VERSION, survey_of, version_of
 from catalyst_sdk.continuum import DatabaseView, Role

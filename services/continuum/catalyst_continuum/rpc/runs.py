@@ -22,7 +22,7 @@ from ..domain.slots import ContinuumNotFound, Slot
 from ..domain.spec import Spec
 from ..store import Store
 from ..workers.moves import new_id
-from ..workers.register import Committed
+from ..workers.outcomes import Committed
 from . import specs
 from .calls import organization
 from .elsewhere import EXECUTING, AgentUnreachable, anywhere, was_handed_on, watched_anywhere

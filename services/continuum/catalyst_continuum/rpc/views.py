@@ -17,7 +17,8 @@ from ..domain.spec_rules import House
 from ..domain.status import Condition, Facts, Shown, Truth
 from ..domain.timing import Profile
 from ..messages import length
-from ..workers.register import CellView, Register
+from ..workers.outcomes import CellView
+from ..workers.register import Register
 from . import histories
 from .specs import message, understood, wish_of
 

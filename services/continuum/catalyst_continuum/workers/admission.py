@@ -4,7 +4,8 @@ from catalyst_mesh import get_logger
 from catalyst_sdk import Code, PluginFailure, Refused
 from catalyst_sdk.witness import CellIdentity, LeaseWitness
 
-from .register import Committed, NotQuarantined, Register
+from .outcomes import Committed, NotQuarantined
+from .register import Register
 
 
 class CellNotQuarantined(Refused):

@@ -19,8 +19,8 @@ from catalyst_continuum.domain.record import Lease, State
 from catalyst_continuum.domain.slots import Errand, Slot
 from catalyst_continuum.store import Store
 
+from .outcomes import Committed, Outcome, Refused
 from .pauses import Pauses
-from .register import Committed, Outcome, Refused
 from .registers import Registers
 
 LEASE = "errands"

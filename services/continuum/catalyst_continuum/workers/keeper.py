@@ -26,8 +26,8 @@ from catalyst_continuum.domain.slots import Phase, Slot
 from catalyst_continuum.domain.timing import Profile
 from catalyst_continuum.store import Store
 
+from .outcomes import Committed, Outcome, Refused, Unknown
 from .pauses import Pauses
-from .register import Committed, Outcome, Refused, Unknown
 from .registers import Registers
 
 LEASE = "slots"

@@ -17,7 +17,8 @@ from catalyst_continuum.domain.lease import Facts
 from catalyst_continuum.domain.record import Lease
 from catalyst_continuum.domain.record import State as Record
 
-from .register import Committed, Outcome, Refused, Register
+from .outcomes import Committed, Outcome, Refused
+from .register import Register
 from .standing import Clock
 
 

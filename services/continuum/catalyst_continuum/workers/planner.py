@@ -15,8 +15,8 @@ from catalyst_continuum.domain.spec import Spec
 from catalyst_continuum.domain.timing import Costs
 
 from . import own_rules, plugin_rules
+from .outcomes import Committed
 from .plugin_rules import Judges
-from .register import Committed
 from .registers import Registers
 from .survey import Survey
 

@@ -14,7 +14,8 @@ from catalyst_continuum.domain.lease import Refusal
 from catalyst_continuum.domain.reconfigure import Seen, Step
 from catalyst_continuum.domain.record import Lease
 
-from .register import Committed, Outcome, Refused, Register, Unknown
+from .outcomes import Committed, Outcome, Refused, Unknown
+from .register import Register
 
 MOST = 40
 """Steps, of which a move takes five: more are renewals in between, and outcomes that were unknown."""

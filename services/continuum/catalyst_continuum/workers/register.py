@@ -7,7 +7,7 @@ goes on alone, until the next change of the slot.
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from catalyst_mesh.waits import ended
 from catalyst_sdk import PluginFailure
@@ -24,62 +24,13 @@ from catalyst_continuum.domain.register import Heard, Operation, Read, Round, Se
 
 from .cell_memory import Memory
 from .census import Census
+from .outcomes import CellView, Committed, NotQuarantined, Outcome, Refused, Unknown
 from .witness_metrics import QUARANTINED, SILENT, SOUND, WitnessMetrics
 
 ROUNDS = 6
 """How often a change starts over with a higher ballot before its outcome is called unknown."""
 GRACE = 0.05
 """Seconds that a change leaves to the stragglers of the one before, which spare it the asking."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """The record as the register has it; `sent_at` on the clock that counts suspension, before the first message left."""
-
-    lease: Lease | None
-    sent_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The operation refused on the committed record `lease`."""
-
-    lease: Lease | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Too few cells answered, or too many proposers competed: it may have happened."""
-
-    why: str
-
-
-Outcome = Committed | Refused | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class NotQuarantined:
-    """The cell shows no less than it once did."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellView:
-    """What a cell showed at the last look.
-
-    lag          ballots that it is behind the one that is ahead
-    quarantined  whether it counts as down because it shows less than was seen of it
-    identity     id and incarnation; empty where unknown
-    """
-
-    name: str
-    reachable: bool
-    ballot: int = 0
-    rtt: float = 0.0
-    message: str = ""
-    lag: int = 0
-    quarantined: bool = False
-    identity: str = ""
 
 
 class Register:

@@ -20,9 +20,9 @@ from catalyst_continuum.domain.reconfigure import Step
 from catalyst_continuum.domain.slots import Slot
 from catalyst_continuum.store import Store
 
+from .outcomes import Committed
 from .pauses import Pauses
 from .reconfigure import Configuration, Reconfiguration
-from .register import Committed
 from .registers import Placed, Registers
 
 LEASE = "relocations"

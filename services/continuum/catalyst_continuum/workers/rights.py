@@ -17,7 +17,8 @@ from catalyst_continuum.domain.view import Claim, Unconfirmed
 
 from .memory import Memory
 from .observe import Sight
-from .register import Committed, Outcome, Refused, Register
+from .outcomes import Committed, Outcome, Refused
+from .register import Register
 from .standing import Clock, Standing, Trace
 
 Claiming = Callable[[Lease | None, Me], Lease | Refusal]

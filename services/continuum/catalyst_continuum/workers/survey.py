@@ -15,7 +15,7 @@ from catalyst_continuum.domain import gaps
 from catalyst_continuum.domain.checks import Facts
 from catalyst_continuum.domain.record import Lease, State
 
-from .register import CellView, Committed, Outcome
+from .outcomes import CellView, Committed, Outcome
 from .traffic.authority import Authority, Readiness
 
 PATIENCE = 1.0
