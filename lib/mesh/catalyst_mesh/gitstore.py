@@ -7,7 +7,7 @@ Invariants
 """
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,11 @@ def _tree(repo: Repo, entries: Mapping[str, Any]) -> bytes:
     return bytes(tree.id)
 
 
-def made(tree: bytes, parents: Sequence[Any], message: str, at: int, author: bytes) -> Commit:
-    """A commit that is not stored yet. `at` is seconds since 1970."""
+def made(
+    tree: bytes, parents: Sequence[Any], message: str, at: int, author: bytes,
+    sign: Callable[[bytes], bytes] | None = None,
+) -> Commit:  # fmt: skip
+    """A commit that is not stored yet. `at` is seconds since 1970; `sign` makes the text of a signature of its bytes."""
     new = Commit()
     new.tree = tree
     new.parents = list(parents)
@@ -82,6 +85,8 @@ def made(tree: bytes, parents: Sequence[Any], message: str, at: int, author: byt
     new.author_timezone = new.commit_timezone = 0
     new.encoding = b"UTF-8"
     new.message = message.encode()
+    if sign is not None:
+        new.gpgsig = sign(new.as_raw_string())
     return new
 
 

@@ -1,12 +1,10 @@
 """How servers reach the mirrors of their Sovereign: opened from the vault for a server that enrols, and for nobody else."""
 
 import json
-from collections.abc import Sequence
 
 from catalyst.provisioner.v1 import service_pb2
 from catalyst_mesh import Sealer
 from catalyst_sdk import Code, Refused
-from catalyst_sdk.cloud import Finding, Severity
 
 from .domain import mirrors
 from .domain.mirrors import Mirror
@@ -30,18 +28,6 @@ async def handed(tx: Store, sealer: Sealer, document: Document, answer: service_
         if mirror.credential or mirror.ca_bundle:
             username, password = await _login(tx, sealer, mirror)
             answer.mirrors.add(server=mirror.host, username=username, password=password, ca_bundle_pem=mirror.ca_bundle)
-
-
-async def findings(tx: Store, known: Sequence[Mirror]) -> list[Finding]:
-    """Logins that are named and are not there."""
-    found = []
-    for i, mirror in enumerate(known):
-        held = await tx.credential_record(mirror.credential.removeprefix(CREDENTIAL)) if mirror.credential else None
-        if mirror.credential and (held is None or held.kind != mirrors.KIND):
-            text = f"there is no credential {mirror.credential} of kind {mirrors.KIND}"
-            path = f"spec.air_gap.mirrors[{i}].credential"
-            found.append(Finding("auth.rejected", Severity.ERROR, path, text, "make it, or name another one"))
-    return found
 
 
 async def _login(tx: Store, sealer: Sealer, mirror: Mirror) -> tuple[str, str]:

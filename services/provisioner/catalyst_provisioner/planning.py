@@ -15,7 +15,7 @@ from catalyst_mesh import Work
 from catalyst_sdk import SecretRef
 from catalyst_sdk.cloud import Action, Adopted, Discovered, Finding, InfraPlan, Offer, Severity
 
-from . import mirroring
+from . import references
 from .availability import Availability
 from .choosing import Chooser, Chosen
 from .clouds import CloudPlugins
@@ -160,7 +160,7 @@ class Planner:
             *await self._names.findings(wish, is_held=known.holds_name, is_delegated=known.is_delegated),
             *objections.ranges(wish, numbers, self.reference),
             *objections.unsold(wish, offers),
-            *await self._mirrors(wish),
+            *await self._references(document),
             *await self._releases.judged(held, known.versions, chosen.lock, newest=intent == plans.UPGRADE),
             *objections.without_crossplane(wanted),
         ]
@@ -306,9 +306,9 @@ class Planner:
             offers_digests=digests,
         )
 
-    async def _mirrors(self, wish: Wish) -> list[Finding]:
+    async def _references(self, document: Document) -> list[Finding]:
         async with self._work.reading() as tx:
-            return await mirroring.findings(tx, wish.mirrors)
+            return await references.findings(tx, document)
 
     async def _known(self, id: str) -> Known:
         async with self._work.reading() as tx:

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 
 from .domain.remotes import Remote
 from .repository import AUTHOR
+from .signing import Sign
 
 TRIES = 5
 """Commits that are made on a branch that moves, before the step tries again later."""
@@ -42,6 +43,8 @@ class Change:
     message: str
     at: int
     """Seconds since 1970."""
+    sign: Sign | None = None
+    """What signs the commit; None: nobody does."""
 
 
 def push(home: Path, remote: Remote, login: Credential | None, change: Change) -> str:
@@ -115,7 +118,7 @@ def _committed(repo: Repo, head: Any, remote: Remote, change: Change) -> Any:
     if tree is None:
         tree = gitstore.stored(repo, {})  # nothing else was in the branch, and a branch needs a commit
     author = remote.author.encode() or AUTHOR
-    made = gitstore.made(tree, [head] if head else [], change.message, change.at, author)
+    made = gitstore.made(tree, [head] if head else [], change.message, change.at, author, change.sign)
     repo.object_store.add_object(made)
     return made.id
 

@@ -14,6 +14,8 @@ from typing import Any
 from catalyst_mesh import gitstore
 from dulwich.repo import Repo
 
+from .signing import Sign
+
 BRANCH = "main"
 _REF: Any = gitstore.ref(BRANCH)
 AUTHOR = b"Catalyst provisioner <provisioner@catalyst.invalid>"
@@ -34,19 +36,23 @@ class Repositories:
         """Folder of a Sovereign's repository."""
         return self._folder / f"{sovereign}.git"
 
-    def commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
+    def commit(
+        self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int, sign: Sign | None = None
+    ) -> str:
         """Make the head's tree exactly `files`; the head's id. `at` is seconds since 1970."""
         with gitstore.writing(self._folder):
-            return self._commit(sovereign, uid, files, message, at)
+            return self._commit(sovereign, uid, files, message, at, sign)
 
-    def _commit(self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int) -> str:
+    def _commit(
+        self, sovereign: str, uid: str, files: Mapping[str, bytes], message: str, at: int, sign: Sign | None
+    ) -> str:
         repo = self._open(sovereign, uid)
         try:
             tree = gitstore.stored(repo, files)
             head = repo.refs.as_dict().get(_REF)
             if head is not None and gitstore.commit(repo, head).tree == tree:
                 return str(head.decode())
-            made = gitstore.made(tree, [head] if head else [], message, at, AUTHOR)
+            made = gitstore.made(tree, [head] if head else [], message, at, AUTHOR, sign)
             repo.object_store.add_object(made)
             repo.refs.set_if_equals(_REF, head, made.id)
             return str(made.id.decode())

@@ -101,7 +101,8 @@ async def test_only_administrators_give_credentials_and_a_dry_run_keeps_none(ben
     assert await reason_of(member.CreateCredential(wish(GOOD))) == "CALL_DENIED"
     assert (await service.CreateCredential(wish(GOOD, validate_only=True))).name == CREDENTIAL
     assert await reason_of(service.GetCredential(rpc.GetCredentialRequest(name=CREDENTIAL))) == "CREDENTIAL_NOT_FOUND"
-    other = rpc.CreateCredentialRequest(
-        credential=pb.Credential(name=CREDENTIAL, kind="signing_key"), values={"x": "y"}
-    )
-    assert await reason_of(service.CreateCredential(other)) == "CAPABILITY_MISSING"
+    for values in ({"x": "y"}, {"private_key": "rubbish"}):
+        other = rpc.CreateCredentialRequest(
+            credential=pb.Credential(name=CREDENTIAL, kind="signing_key"), values=values
+        )
+        assert await reason_of(service.CreateCredential(other)) == "CREDENTIAL_INVALID"

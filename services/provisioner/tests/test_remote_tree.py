@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
 from catalyst.provisioner.v1 import service_pb2_grpc as stubs
+from catalyst_provisioner import signing
+from catalyst_provisioner.domain.credentials import CredentialInvalid
 from catalyst_provisioner.domain.remotes import SCHEMA, Remote
 from catalyst_provisioner.pushing import Change, push
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.credentials import Credential
 from catalyst_testkit.daemons import reason_of
 from catalyst_testkit.dumps import dump
+from catalyst_testkit.servers import need
 
 from .conftest import Bench
 from .test_refusals import wrong_fields
@@ -192,8 +196,43 @@ def test_a_repository_that_refuses_says_why(at: Home, tmp_path: Path) -> None:
         pushed(at, tmp_path, change(a="1"))
 
 
-async def test_a_sovereigns_tree_is_pushed_waits_for_its_login_and_goes_with_it(
-    bench: Bench, at: Home, database: str
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A key as its owner makes it, and beside it who may sign, as Git reads it."""
+    need("ssh-keygen", package="openssh-client")
+    file = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(file)], check=True)
+    file.with_suffix(".signers").write_text(f"* {file.with_suffix('.pub').read_text()}")
+    return file
+
+
+def private(key: Path) -> str:
+    return key.read_text()
+
+
+def verified(folder: Path, commit: str, key: Path) -> str:
+    """What Git itself says of a commit's signature; raises where it is none of the key's."""
+    words = ["-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={key.with_suffix('.signers')}"]
+    command = ["git", "-C", str(folder), *words, "verify-commit", commit]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_a_signature_is_what_git_takes_for_one_and_the_same_each_time(at: Home, tmp_path: Path, key: Path) -> None:
+    sign = signing.signer(Credential({"private_key": key.read_text()}, signing.SCHEMA))
+    head = pushed(at, tmp_path, replace(change(a="1"), sign=sign))
+    assert 'Good "git" signature' in verified(at.repository, head, key)
+    assert sign(b"a commit") == sign(b"a commit") != sign(b"another")
+    unsigned = pushed(at, tmp_path, change(a="2"))
+    with pytest.raises(subprocess.CalledProcessError):
+        verified(at.repository, unsigned, key)
+    for given in ("rubbish", "", key.with_suffix(".pub").read_text()):
+        with pytest.raises(CredentialInvalid):
+            signing.demand_key({"private_key": given})
+    signing.demand_key({"private_key": key.read_text().strip().replace("\n", "\r\n")})
+
+
+async def test_a_sovereigns_tree_is_pushed_signed_waits_for_its_login_and_goes_with_it(
+    bench: Bench, at: Home, database: str, key: Path
 ) -> None:
     service: Any = bench.daemon.admin(stubs.CredentialServiceStub)
     name = "credentials/trees"
@@ -202,7 +241,12 @@ async def test_a_sovereigns_tree_is_pushed_waits_for_its_login_and_goes_with_it(
     made.values["password"] = "wrong"
     given = await service.CreateCredential(made)
     at.commit("README", "theirs")
-    await bench.create(gitops={"remote": at.url, "credential": {"name": name}})
+    signer = {"name": "credentials/signer"}
+    await bench.create(gitops={"remote": at.url, "credential": {"name": name}, "signing_key": signer})
+    assert [f.field for f in (await bench.plan()).findings] == ["spec.gitops.signing_key"]
+    wish = rpc.CreateCredentialRequest(credential=pb.Credential(name=signer["name"], kind="signing_key"))
+    wish.values["private_key"] = private(key)
+    await service.CreateCredential(wish)
     gone = rpc.DeleteCredentialRequest(name=name, etag=given.etag)
     assert await reason_of(service.DeleteCredential(gone)) == "CREDENTIAL_IN_USE"
     run = await bench.apply(await bench.plan())
@@ -210,10 +254,17 @@ async def test_a_sovereigns_tree_is_pushed_waits_for_its_login_and_goes_with_it(
     turned = rpc.AddCredentialVersionRequest(name=name, values={"username": "flux", "password": CANARY})
     await service.AddCredentialVersion(turned)
     assert (await bench.ended(run)).state == pb.Run.STATE_SUCCEEDED
+    assert "Good" in verified(at.repository, git(at.repository, "rev-parse", "main"), key)
+    own = bench.home / "trees" / "omantel.git"
+    assert "Good" in verified(own, git(own, "rev-parse", "main"), key), "what clusters pull is signed too"
     files = at.files()
     assert files["README"] == "theirs"
     assert {f"clusters/omantel.omani.works/{one}" for one in ("sovereign.yaml", "lock.yaml")} <= files.keys()
     assert (await bench.ended(await bench.apply(await bench.plan("DESTROY")))).state == pb.Run.STATE_SUCCEEDED
     assert at.files() == {"README": "theirs"}
-    assert CANARY.encode() not in await dump(database)
+    secret = private(key).splitlines()[2]
+    held = await dump(database)
+    assert CANARY.encode() not in held
+    assert secret.encode() not in held
+    assert not any(secret in str(event) for event in await bench.events(run))
     assert not any(CANARY in str(event) for event in await bench.events(run))

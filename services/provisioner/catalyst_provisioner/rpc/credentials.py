@@ -14,6 +14,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import ParseDict
 
+from .. import signing
 from ..clouds import CloudPlugins
 from ..domain import credentials, graphs, mirrors, remotes
 from ..domain.credentials import Credential, CredentialInvalid, CredentialNotFound, CredentialTaken
@@ -24,8 +25,12 @@ from .operations import begun
 
 CLOUD = "cloud_provider"
 NEEDED = ("read", "write")
-LOGINS = (remotes.KIND, mirrors.KIND)
-"""Kinds that are a user and a password, and are looked at by nobody before they are used."""
+PLAIN: Mapping[str, Mapping[str, Any]] = {
+    remotes.KIND: remotes.SCHEMA,
+    mirrors.KIND: remotes.SCHEMA,
+    signing.KIND: signing.SCHEMA,
+}  # fmt: skip - pairs
+"""Fields of the kinds that are no cloud's: nobody looks at them before they are used."""
 
 
 class CredentialService(service_pb2_grpc.CredentialServiceServicer):
@@ -41,9 +46,9 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         self, request: service_pb2.CreateCredentialRequest, context: Context
     ) -> resources_pb2.Credential:
         id, wish = _id_of(request), request.credential
-        if wish.kind not in (CLOUD, *LOGINS):
+        if wish.kind not in (CLOUD, *PLAIN):
             raise NotServed(capability=f"a credential of kind {wish.kind or '(none)'}")
-        credentials.demand_values(self._schema(wish.kind, wish.provider), dict(request.values))
+        self._demand(wish.kind, wish.provider, dict(request.values))
 
         async def step(tx: Store) -> Decision[resources_pb2.Credential]:
             if await tx.credential_record(id):
@@ -66,7 +71,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         async def step(tx: Store) -> Decision[resources_pb2.Credential]:
             held = await _held(tx, request.name)
             credentials.demand_etag(held, request.etag)
-            credentials.demand_values(self._schema(held.kind, held.provider), dict(request.values))
+            self._demand(held.kind, held.provider, dict(request.values))
             decided = credentials.add_version(held, actor=by, now=tx.now)
             if not request.validate_only:
                 await self._keep(tx, decided.state, request.values)
@@ -154,7 +159,12 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
         await self._engine.start(graphs.CHECK, subject=f"credentials/{id}/checks/{newest}", key=key, input=body)
 
     def _schema(self, kind: str, provider: str) -> Mapping[str, Any]:
-        return remotes.SCHEMA if kind in LOGINS else self._clouds.get(provider).manifest.credential_schema
+        return PLAIN[kind] if kind in PLAIN else self._clouds.get(provider).manifest.credential_schema
+
+    def _demand(self, kind: str, provider: str, values: Mapping[str, str]) -> None:
+        credentials.demand_values(self._schema(kind, provider), values)
+        if kind == signing.KIND:
+            signing.demand_key(values)
 
     async def _shown(self, tx: Store, held: Credential) -> resources_pb2.Credential:
         made = resources_pb2.Credential(
@@ -168,7 +178,7 @@ class CredentialService(service_pb2_grpc.CredentialServiceServicer):
                 for row in await tx.credential_versions(held.id)
             ],
         )  # fmt: skip
-        if held.kind in LOGINS or held.provider in self._clouds.clouds:
+        if held.kind in PLAIN or held.provider in self._clouds.clouds:
             ParseDict(dict(credentials.schema_of(self._schema(held.kind, held.provider))), made.schema)
         if held.last_check:
             ParseDict(dict(held.last_check), made.last_check)

@@ -189,10 +189,15 @@ class Making:
         files = trees.render(facts, lock)
         message = f"{plan.name}\n\nhash {hash}\n"
         at = int(plan.created_at.timestamp())
-        commit = await asyncio.to_thread(self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at)
+        sign = await self._publishing.signer(plan.body["spec"])
+        commit = await asyncio.to_thread(
+            self._t.repositories.commit, sovereign.id, sovereign.uid, files, message, at, sign
+        )
         await self._t.work.again(lambda tx: tx.observe(sovereign.id, "tree", commit))
         await ctx.log(f"{len(files)} files in commit {commit}")
-        await self._publishing.published(ctx, plan.body["spec"], Change(trees.root_of(wish.fqdn), files, message, at))
+        await self._publishing.published(
+            ctx, plan.body["spec"], Change(trees.root_of(wish.fqdn), files, message, at, sign)
+        )
         return {"commit": commit, "files": len(files)}
 
     async def _lock(self, plan: PlanRow, sovereign: Sovereign) -> Lock:

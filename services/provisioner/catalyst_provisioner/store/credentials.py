@@ -53,7 +53,8 @@ class CredentialRecords(Transaction):
         wishes = select(sovereigns.c.id, sovereigns.c.spec).where(sovereigns.c.state != "destroyed")
         for row in await self.sql.execute(wishes):
             mirrors = (row.spec.get("air_gap") or {}).get("mirrors") or ()
-            places = (*row.spec.get("clusters", ()), row.spec.get("gitops") or {}, *mirrors)
+            git = row.spec.get("gitops") or {}
+            places = (*row.spec.get("clusters", ()), git, {"credential": git.get("signing_key")}, *mirrors)
             if any((place.get("credential") or {}).get("name") == name for place in places):
                 found.add(f"sovereigns/{row.id}")
         return sorted(found)

@@ -126,10 +126,9 @@ def test_two_clusters_of_one_name_are_refused() -> None:
                     "remote": "https://git.example/x",
                     "branch": "a..b",
                     "author": "me",
-                    "signing_key": {"name": "credentials/k"},
                 }
             },
-            {"spec.gitops.branch", "spec.gitops.author", "spec.gitops.signing_key"},
+            {"spec.gitops.branch", "spec.gitops.author"},
         ),
         ({"components": {"include": ["bp-a"], "exclude": ["bp-a"]}}, {"spec.components.exclude"}),
         ({"components": {"exclude": ["bp-a"], "values": {"bp-a": {}}}}, {"spec.components.values.bp-a"}),

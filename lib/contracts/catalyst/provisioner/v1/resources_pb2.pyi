@@ -1301,7 +1301,9 @@ class GitOps(_message.Message):
 
     @_builtins.property
     def signing_key(self) -> Global___SecretRef:
-        """Key that signs the commits. Absent: unsigned. Refused by this release."""
+        """Credential of kind `signing_key` (field private_key: Ed25519, OpenSSH's form, no passphrase) that signs the commits, here
+        and in the embedded repository. Absent: unsigned. May change.
+        """
 
     def __init__(
         self,
