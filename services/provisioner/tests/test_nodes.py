@@ -1,15 +1,20 @@
 """Single nodes of a cluster that stays, closed, opened, emptied, restarted and made anew by plan and run."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
 from catalyst.provisioner.v1 import service_pb2 as rpc
+from catalyst_provisioner.store import metadata
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from sqlalchemy import select
 
 from .conftest import NAME, Bench
+from .test_components_that_fail import account
 from .test_runs import active
+from .test_waiting import arm
 
 pytestmark = pytest.mark.either_database
 CLUSTER = "sb-east-mgt-dev"
@@ -106,3 +111,32 @@ async def test_a_node_restarts_once_and_another_is_made_anew_under_its_name(benc
     ledger = await bench.infra.ListLedger(rpc.ListLedgerRequest(parent=NAME))
     assert {e.resource_id for e in ledger.entries} == {r["id"] for r in bench.cloud()}
     assert (await bench.plan()).empty
+
+
+async def test_a_node_that_was_forgotten_comes_back_on_another_server_though_its_replacement_is_cancelled(
+    bench: Bench,
+) -> None:
+    await active(bench)
+    before = await shown(bench)
+    node = next(id for id in before if "-data-1-" in id)
+    arm(bench, "server_error", operation="delete", kind="server", times=-1)
+    run = await bench.apply(await bench.plans.PreviewChange(asked(ASK.VERB_REPLACE, node, grace_period=0)))
+
+    async def forgotten() -> bool:
+        async with bench.daemon.daemon.work.reading() as tx:
+            rows = await tx.sql.execute(select(metadata.tables["agent_command"].c.body))
+        drains = [pb.AgentCommand.FromString(body).drain for (body,) in rows]
+        return any(drain.scope == pb.AgentCommand.Drain.SCOPE_FORGET and drain.node == node for drain in drains)
+
+    await eventually(forgotten, within=60)
+    await bench.runs.CancelRun(rpc.CancelRunRequest(name=run, mode=rpc.CancelRunRequest.MODE_COMPENSATE))
+    await asyncio.to_thread(account(bench).disarm)
+    ended = await bench.ended(run)
+    assert ended.state == pb.Run.STATE_CANCELLED_CLEAN, (ended.error, await bench.steps(run))
+
+    async def back() -> bool:
+        now = (await shown(bench))[node]
+        return now.server_id != before[node].server_id and now.status == pb.Topology.STATUS_HEALTHY
+
+    await eventually(back, within=60, what="a node that its cluster does not know is made anew, not left outside")
+    assert {id for id, one in (await shown(bench)).items() if one.server_id != before[id].server_id} == {node}

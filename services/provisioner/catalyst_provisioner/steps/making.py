@@ -73,7 +73,8 @@ class Making:
         if await self._is_given(row):
             return {"addresses": list(row.addresses), "kept_by": claims.CROSSPLANE}
         wanted = next(c for c in wish.clusters if c.name == cluster)
-        ending = Ending.of(row, ctx.input.get("tended", ()), accepted)
+        tended = ctx.input.get("tended", ())
+        ending = await self._rolling.begun(ctx, row) if accepted is None else Ending.of(row, tended, accepted)
         request = cluster_request(
             sovereign, wish, wanted, row.number, self._t.planner.reference, row.adopted, ending.servers
         )

@@ -22,6 +22,8 @@ GRACE = timedelta(minutes=5)
 """How long budgets of disruption are obeyed before pods are deleted."""
 PATIENCE = GRACE + timedelta(minutes=3)
 """How long an agent is waited for that was told to empty a node, before its server goes all the same."""
+FORGOTTEN = "forgotten."
+"""With the names of a cluster and a node: fact of a Sovereign, the run that had the cluster forget the node."""
 SCOPES = {
     tending.CORDON: Drain.SCOPE_CORDON,
     tending.UNCORDON: Drain.SCOPE_UNCORDON,
@@ -75,7 +77,21 @@ class Rolling:
         node = tending.of(known, deed.node)
         if node is None or not deed.is_done(known):
             await ctx.again(self._t.look_again)
+        fact = f"{FORGOTTEN}{deed.cluster}/{deed.node}"
+        await self._t.work.again(lambda tx: tx.unobserve(ctx.input["sovereign"], fact))
         return {"server": tending.who(node or {})}
+
+    async def _note(self, ctx: Context, row: ClusterRow, fact: str) -> None:
+        await self._t.work.again(lambda tx: tx.observe(row.sovereign, fact, ctx.run_id))
+
+    async def begun(self, ctx: Context, row: ClusterRow) -> "Ending":
+        """What a change that is taken back had gone too far with: a node that was forgotten comes back on another server only."""
+        async with self._t.work.reading() as tx:
+            known = await tx.facts(row.sovereign)
+        by = {fact.removeprefix(f"{FORGOTTEN}{row.name}/") for fact, (run, _) in known.items() if run == ctx.run_id}
+        deeds = [Deed(**one) for one in ctx.input.get("tended", ())]
+        mine = [deed for deed in deeds if deed.cluster == row.name and deed.node in by]
+        return Ending(servers={deed.server: deed.server_id for deed in mine})
 
     async def _restarted(self, ctx: Context, row: ClusterRow, deed: Deed, known: Sequence[Node]) -> Any:
         """Have the node restart, once, and see that another boot of it is ready; pods move away first where they can."""
@@ -128,6 +144,7 @@ class Rolling:
         if is_silent(row.heartbeat_at, ctx.now()):
             return
         for node in leaving:
+            await self._note(ctx, row, f"{FORGOTTEN}{row.name}/{node['id']}")
             end = await self._orders.end(ctx, row.name, f"forget.{node['id']}", of_node(node, Drain.SCOPE_FORGET))
             if end is None and await self._orders.since(ctx, f"forget.{node['id']}") < PATIENCE:
                 await ctx.again(self._t.look_again)
