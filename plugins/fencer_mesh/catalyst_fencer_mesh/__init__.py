@@ -1,0 +1,1 @@
+"""A fencer that takes a region out of a cluster mesh."""
