@@ -1,6 +1,7 @@
 """The daemon's own fencers over the suite of all, and the ladder that runs them at once."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ import httpx
 import pytest
 from catalyst_continuum.domain.authority import Authority, Moment
 from catalyst_continuum.workers.fencers.deadman import DeadMan
-from catalyst_continuum.workers.fencers.gateway import Drain, GatewayFencer
+from catalyst_continuum.workers.fencers.gateway import Admission, Drain, GatewayFencer
 from catalyst_continuum.workers.fencers.http_gates import HttpGates
 from catalyst_continuum.workers.fencers.ladder import Ladder
 from catalyst_promoter_demo import admission
@@ -166,6 +167,21 @@ def test_a_file_that_cannot_be_written_vouches_for_nobody(tmp_path: Path) -> Non
     assert deadman.read(tmp_path / "taken" / "dead-man.json") is None
 
 
+async def test_a_promise_that_cannot_be_taken_back_in_writing_is_taken_back_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dead-man.json"
+    man = DeadMan(path, region=EAST, clock=now)
+    man.vouch(Authority(3, now().boot + 600))
+
+    def full(path: Path, sign: deadman.Sign) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(deadman, "write", full)
+    assert await man.fence(region=EAST, epoch=3, run="r", budget=30) is not None
+    assert deadman.read(path) is None
+
+
 async def test_nothing_is_proved_while_a_write_is_inside(served: Served) -> None:
     served.memory.go.clear()
     writing = asyncio.create_task(served.write())
@@ -198,6 +214,30 @@ async def test_a_gateway_that_does_not_know_the_token_proves_nothing(served: Ser
         await served.gates("wrong").order(EAST, epoch=1, open=False, run="r", patience=5)
     assert await GatewayFencer(served.gates("wrong")).fence(region=EAST, epoch=1, run="r", budget=5) is None
     assert await served.write() is True
+
+
+class Answers:
+    """Gateways that answer every order alike, whatever it was."""
+
+    def __init__(self, told: Admission) -> None:
+        self._told = told
+
+    async def admission(self, region: str, *, patience: float) -> Admission:
+        return self._told
+
+    async def order(self, region: str, *, epoch: int, open: bool, run: str, patience: float) -> Admission:
+        return self._told
+
+
+@pytest.mark.parametrize("told", [Admission(1, False, None), Admission(1, True, 0), Admission(1, True, None)])
+async def test_a_gateway_that_is_open_or_cannot_say_who_is_inside_is_no_fence(told: Admission) -> None:
+    assert await GatewayFencer(Answers(told)).fence(region=EAST, epoch=1, run="r", budget=30) is None
+    assert (await Drain(Answers(told)).drain(region=EAST, epoch=1, budget=30)).in_flight is None
+
+
+async def test_a_gateway_that_stays_closed_is_not_lifted() -> None:
+    closed = GatewayFencer(Answers(Admission(1, False, 0)))
+    assert await closed.unfence(region=EAST, epoch=1, run="r") is Effect.UNKNOWN
 
 
 class Scripted:
@@ -239,7 +279,8 @@ async def climbed(*rungs: Scripted, budget: float = 30.0) -> tuple[frozenset[int
 
 async def test_a_proof_that_is_enough_is_not_kept_waiting_for_a_rung_that_hangs() -> None:
     hangs = Scripted(3, asyncio.Event)
-    assert await climbed(hangs, Scripted(1, lambda: True)) == (frozenset({1}), True)
+    async with asyncio.timeout(60):  # of a budget of an hour: who waits for the rung that hangs is found out
+        assert await climbed(hangs, Scripted(1, lambda: True), budget=3600) == (frozenset({1}), True)
 
 
 async def test_a_rung_that_is_not_needed_any_more_does_not_go_on_by_itself() -> None:

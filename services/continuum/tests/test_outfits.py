@@ -157,13 +157,14 @@ def test_a_wish_for_clusters_is_asked_of_the_plugin_for_clusters_and_of_those_th
 
 
 class Installed:
-    """A host with one fencer, which other regions can ask as well."""
+    """A host with one fencer, which other regions can ask as well, where it says so."""
 
     def __init__(self) -> None:
+        self.can: tuple[str, ...] = ("remote",)
         self.asked: list[tuple[str, str, dict[str, Any], str]] = []
 
     def manifest(self, kind: str, name: str) -> Manifest:
-        return Manifest(kind, name, ">=1,<2", ("remote",))
+        return Manifest(kind, name, ">=1,<2", self.can)
 
     def instance(self, kind: str, name: str, config: dict[str, Any], *, part: str) -> Fencer:
         self.asked.append((kind, name, config, part))
@@ -201,6 +202,13 @@ def test_a_fencer_of_the_settings_serves_one_slot_and_others_have_their_own(
     ]  # fmt: skip
     with pytest.raises(OutfitTaken, match=r"shop\.d\.json"):
         walled.fencers("shop/d")
+
+
+def test_a_fencer_that_only_its_own_region_can_ask_is_asked_from_nowhere_else(
+    walled: Outfits, installed: Installed
+) -> None:
+    installed.can = ()
+    assert [one.local for one in walled.fencers("shop/a")] == [True]
 
 
 def test_the_plugin_of_the_settings_leads_the_names_of_every_slot_whose_file_names_no_other(

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from catalyst_continuum.domain import ballot, record
@@ -133,6 +133,39 @@ def test_a_promise_that_a_majority_gave_is_no_record_that_it_accepted() -> None:
     }  # fmt: skip
     assert rounds.agreed(shown, 3, {}) is None
     assert rounds.agreed({**shown, "c": shown["b"]}, 3, {}) == Acceptor(promised, second, other)
+
+
+@dataclass
+class Vanishing(MemoryWitness):
+    """Accepts of `p-1` are under way for ever: nobody hears whether they have arrived."""
+
+    accepts: list[Acceptor] = field(default_factory=list)
+    promises: list[Acceptor] = field(default_factory=list)
+
+    async def swap(self, *, cell: str, slot: str, old: bytes | None, new: bytes) -> Swap:
+        state = ballot.read(new)
+        if state.accepted.proposer == "p-1":
+            self.accepts.append(state)
+            return Swap.UNKNOWN
+        self.promises.append(state)
+        return await super().swap(cell=cell, slot=slot, old=old, new=new)
+
+
+async def test_what_stands_of_another_is_no_grant_of_a_change_that_nobody_heard_of() -> None:
+    cells = Vanishing()
+    assert isinstance(await Register(cells, "p-2").change(SLOT, count), Committed)
+    assert isinstance(await Register(cells, "p-1").change(SLOT, count), Unknown)
+    assert cells.accepts, "it came as far as that"
+
+
+async def test_no_round_begins_under_a_ballot_that_an_accept_under_way_may_still_bring() -> None:
+    cells = Vanishing()
+    register = Register(cells, "p-1")
+    assert isinstance(await register.change(SLOT, count), Unknown)
+    under_way = max(one.promised for one in cells.accepts)
+    cells.promises.clear()
+    await register.change(SLOT, count)
+    assert min(one.promised for one in cells.promises) > under_way
 
 
 async def test_a_renewal_takes_one_swap_a_cell_while_nobody_competes() -> None:

@@ -112,6 +112,10 @@ class FencerSuite:
         elsewhere = "sb-nowhere-rtz-dev"
         with suppress(PluginFailure):
             assert await fencer.fence(region=elsewhere, epoch=epoch, run=RUN, budget=BUDGET) is None
+        with suppress(PluginFailure):
+            assert (await fencer.observe(region=elsewhere)).fenced is None
+        with suppress(PluginFailure):
+            assert await fencer.unfence(region=elsewhere, epoch=epoch, run=RUN) is not Effect.DONE
         assert await bench.write() is True
 
 
