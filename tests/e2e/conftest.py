@@ -14,6 +14,7 @@ from .devs import Dev
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # What is dear of two regions: the example that loses one of them is run every day.
     leave_for_long_runs(config, items, file=Path(__file__).with_name("test_regions.py"), but=())
+    leave_for_long_runs(config, items, file=Path(__file__).with_name("test_wrong_clocks.py"), but=())
     # Two replicas of each daemon on PostgreSQL, of which each loses one: rows 1 and 8 of tests/chaos kill replicas every day.
     leave_for_long_runs(config, items, file=Path(__file__).with_name("test_replicas.py"), but=())
     # PowerDNS and PostgreSQL are under the suites of their daemons every day; here a whole Sovereign lives on both.

@@ -151,11 +151,11 @@ def test_a_holder_that_was_frozen_beyond_its_lease_writes_nothing_when_it_goes_o
         world.stop.set()
         thread.join()
     assert not [sample for sample in world.samples if len(sample.writable) > 1]
-    _moved_once_and_never_empty(world.samples)
+    moved_once_and_never_empty(world.samples)
     assert world.breaches() == []
 
 
-def _moved_once_and_never_empty(samples: list[Sample]) -> None:
+def moved_once_and_never_empty(samples: list[Sample]) -> None:
     assert len(samples) > 20
     for answers in zip(*(sample.addresses for sample in samples), strict=True):
         assert all(answers), "an authority was without an address"

@@ -139,7 +139,7 @@ def environment(layout: Layout, replica: Replica, time_scale: float, database: s
 
 def base_environment() -> dict[str, str]:
     """What any child needs of the caller's environment."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS")
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CATALYST_FAILPOINTS", "CATALYST_TRACE_PLUGINS", "LD_PRELOAD")
     # Two arenas: each thread of gRPC and SQLite would else keep one of its own, 10 MiB and more a daemon.
     return {key: os.environ[key] for key in kept if key in os.environ} | {
         "PYTHONUNBUFFERED": "1",
