@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from catalyst.provisioner.v1 import resources_pb2 as pb
+from catalyst_cloud_sandbox.faults import Fault
 from catalyst_testkit import eventually
 
 from .conftest import NAME, Bench, Start, spec
 from .test_components_that_fail import account
 from .test_runs import active
-from .test_waiting import arm
 
 pytestmark = pytest.mark.either_database
 CANARY = "sovereigns/first"
@@ -80,7 +80,7 @@ async def test_a_channel_chooses_versions_and_its_move_goes_from_ring_to_ring_by
         assert moving(waits) == {"bp-grafana": "1.1.0"}, "what the channel does not name stays"
 
         assert (await upgraded(bench, CANARY)).state == pb.Run.STATE_SUCCEEDED
-        arm(bench, "fail_probe", name="bp-grafana", times=-1)
+        await asyncio.to_thread(account(bench).arm, Fault("fail_probe", name="bp-grafana", times=-1))
 
         async def unproven(expected: bool) -> bool:
             return ("release.unproven" in codes(await bench.plan("UPGRADE"))) is expected
