@@ -165,7 +165,7 @@ def test_all_first_party_plugins_are_loaded(shared: Dev) -> None:
     }  # fmt: skip
     assert {row["name"] for row in rows if row["state"] == "STATE_DISABLED"} == {
         "plugins/dns_backend:dns_powerdns", "plugins/dns_backend:dns_rfc2136", "plugins/payment_provider:stripe",
-        "plugins/lease_witness:cloudflare",
+        "plugins/lease_witness:cloudflare", "plugins/fencer:mesh",
         *(f"plugins/database_promoter:{name}" for name in ("cnpg", "demo", "postgres", "stateless")),
     }  # fmt: skip
     assert {row["state"] for row in rows} == {"STATE_ACTIVE", "STATE_DISABLED"}
