@@ -1,6 +1,7 @@
 """Members and invitations from the outside, and what other daemons hear of them."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from catalyst.environment.v1 import resources_pb2 as pb
 from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.domain.members import id_of
-from catalyst_mesh import Bus, Caller, connect
+from catalyst_mesh import Bus, Caller, Page, connect
 from catalyst_mesh.asked_memberships import AskedMemberships
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
@@ -45,6 +46,26 @@ async def test_an_invitation_is_accepted_once_by_its_address_alone(house: House)
     assert await reason_of(bo.CreateInvitation(rpc.CreateInvitationRequest(
         parent=ORG, invitation=pb.Invitation(email="cy@x.example", role=pb.Member.ROLE_ADMIN)
     ))) == "CALL_DENIED"  # fmt: skip
+
+
+async def test_a_list_of_invitations_is_read_page_by_page_each_once(house: House) -> None:
+    await house.active()
+    made = [
+        (await invited(house, f"p{n}@x.example")).name for n in range(3)
+    ]  # at one moment: their ids alone tell them apart
+    house.clock.advance(timedelta(seconds=1))
+    made.append((await invited(house, "last@x.example")).name)
+    admin, found, token = house.person(Members), [], ""
+    while True:
+        page = await admin.ListInvitations(rpc.ListInvitationsRequest(parent=ORG, page_size=2, page_token=token))
+        found.append([one.name for one in page.invitations])
+        if not (token := page.next_page_token):
+            break
+    assert [len(names) for names in found] == [2, 2]
+    assert [name for names in found for name in names] == [made[3], *sorted(made[:3], reverse=True)]
+    bound = Page.of(2, "", ORG).cut(range(3), lambda _: ["yesterday", "inv-1"]).next_page_token
+    forged = rpc.ListInvitationsRequest(parent=ORG, page_size=2, page_token=bound)
+    assert await reason_of(admin.ListInvitations(forged)) == "PAGE_TOKEN_INVALID"
 
 
 async def test_a_token_that_was_sent_anew_or_taken_back_no_longer_counts(house: House) -> None:

@@ -33,6 +33,10 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+OPEN = frozenset({State.PENDING_APPROVAL, State.MERGING, State.FAILED})
+"""Of those that have not come to an end: what failed is tried again."""
+
+
 class GateState(StrEnum):
     PASSED = "passed"
     WAITING = "waiting"
@@ -177,7 +181,7 @@ def ask(
     if source.environment == environment or source.environment.rpartition("-")[0] != environment.rpartition("-")[0]:
         raise PromotionInvalid(source=f"environments/{source.environment}")
     for one in others:
-        if one.application == source.id and one.state in (State.PENDING_APPROVAL, State.MERGING, State.FAILED):
+        if one.application == source.id and one.state in OPEN:
             raise PromotionExists(promotion=one.name)
     made = Promotion(
         environment,

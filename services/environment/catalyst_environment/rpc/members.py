@@ -16,7 +16,7 @@ from ..domain.members import Invitation, InvitationNotFound, Member, MemberNotFo
 from ..domain.organizations import State, demand_changeable
 from ..ownership import known
 from ..store import Store
-from ..store.store import place
+from ..store.pages import place
 from . import convert
 from .masks import run, wanted
 from .names import ADMINS, READERS, changeable, check_etag, id_of, org_of, organization, require

@@ -16,7 +16,7 @@ from ..domain import promotions
 from ..domain.promotions import Policy, Promotion, PromotionNotFound, Window
 from ..promoting import Promoting, policy_of
 from ..store import Store
-from ..store.store import place
+from ..store.pages import place
 from . import convert
 from .applications import application
 from .masks import run, wanted
@@ -61,7 +61,7 @@ class PolicyService(service_pb2_grpc.PolicyServiceServicer):
                 raise promotions.PromotionInvalid(source=wish.source)
             source = await application(tx, f"{wish.source}/applications/{wish.application}")
             return promotions.ask(
-                await tx.promotions(target.id),
+                await tx.open_promotions(target.id),
                 source,
                 target.id,
                 id=f"pro-{secrets.token_hex(10)}",
@@ -82,8 +82,7 @@ class PolicyService(service_pb2_grpc.PolicyServiceServicer):
         page = Page.of(request.page_size, request.page_token, request.parent)
         async with self._work.reading() as tx:
             await environment(tx, request.parent)
-            all = await tx.promotions(id_of(request.parent))
-            cut = page.cut([one for one in all if page.after is None or place(one) < page.after], place)
+            cut = page.cut(await tx.promotion_page(id_of(request.parent), page), place)
             shown = [convert.promotion(one, await self._promoting.gates(tx, one, tx.now)) for one in cut.rows]
         return rpc.ListPromotionsResponse(promotions=shown, next_page_token=cut.next_page_token)
 

@@ -20,7 +20,7 @@ from ..domain.webhooks import Delivery, DeliveryNotFound, DeliveryState, ReplayS
 from ..heard import TEST, cloud_event
 from ..sending import Sender
 from ..store import Store
-from ..store.store import place
+from ..store.pages import place
 from ..store.tables import webhook_secrets
 from . import convert
 from .masks import run, wanted

@@ -8,6 +8,7 @@ from catalyst_mesh import Page
 from sqlalchemy import Select, Table, select
 from sqlalchemy.engine import RowMapping
 
+from ..domain import promotions
 from ..domain.applications import Application
 from ..domain.applications import State as ApplicationState
 from ..domain.environments import Environment
@@ -18,6 +19,7 @@ from ..domain.promotions import Policy, Promotion
 from ..domain.webhooks import Delivery, Webhook
 from . import tables as t
 from .bodies import from_json, to_json
+from .pages import newest
 from .webhooks import WebhookRows
 
 E = TypeVar("E")
@@ -65,11 +67,8 @@ class Store(WebhookRows):
 
     async def invitation_page(self, org: str, page: Page) -> list[Invitation]:
         """One more than a page of them, the newest first."""
-        c = t.invitations.c
-        query = select(t.invitations).where(c.org == org).order_by(c.created_at.desc(), c.id.desc())
-        return [one for one in await self._all(Invitation, query) if page.after is None or place(one) < page.after][
-            : page.size + 1
-        ]
+        query = select(t.invitations).where(t.invitations.c.org == org)
+        return await self._all(Invitation, newest(query, t.invitations, page))
 
     async def organizations(
         self, page: Page, *, among: frozenset[str] | None, states: Sequence[str], q: str = ""
@@ -151,10 +150,15 @@ class Store(WebhookRows):
         """One promotion, which nobody else changes until the commit."""
         return await self.find(Promotion, environment, id, lock=True)
 
-    async def promotions(self, environment: str) -> list[Promotion]:
-        """Promotions into an Environment, the newest first."""
+    async def promotion_page(self, environment: str, page: Page) -> list[Promotion]:
+        """One more than a page of the promotions into an Environment, the newest first."""
+        query = select(t.promotions).where(t.promotions.c.environment == environment)
+        return await self._all(Promotion, newest(query, t.promotions, page))
+
+    async def open_promotions(self, environment: str) -> list[Promotion]:
+        """Promotions into an Environment that have not come to an end."""
         c = t.promotions.c
-        query = select(t.promotions).where(c.environment == environment).order_by(c.created_at.desc(), c.id.desc())
+        query = select(t.promotions).where(c.environment == environment, c.state.in_(sorted(promotions.OPEN)))
         return await self._all(Promotion, query)
 
     async def pending_promotions(self) -> list[tuple[str, str]]:
@@ -192,9 +196,4 @@ class Store(WebhookRows):
         return from_json(kind, row["body"])
 
 
-def place(one: Invitation | Promotion | Delivery) -> list[str]:
-    """Where it stands in its list, the newest first."""
-    return [one.created_at.isoformat(), one.id]
-
-
-__all__ = ["Store", "place"]
+__all__ = ["Store"]

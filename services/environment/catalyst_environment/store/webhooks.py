@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from catalyst_mesh import Page, Transaction, sealed_at
 from catalyst_mesh.retention import Rule
-from sqlalchemy import Select, and_, delete, func, insert, select, tuple_, update
+from sqlalchemy import Select, and_, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..domain.webhooks import OVERLAP, Delivery, DeliveryState, State, Webhook
 from . import tables as t
 from .bodies import to_json
+from .pages import newest
 
 E = TypeVar("E")
 KEPT = timedelta(days=30)
@@ -91,10 +92,7 @@ class WebhookRows(Transaction):
     async def deliveries(self, org: str, webhook: str, page: Page, states: Sequence[str]) -> list[Delivery]:
         """One more than a page of a webhook's deliveries, the newest first."""
         query = select(t.webhook_deliveries).where(_D.org == org, _D.webhook == webhook, _D.state.in_(states))
-        if page.after is not None:
-            moment, id = page.after
-            query = query.where(tuple_(_D.created_at, _D.id) < tuple_(datetime.fromisoformat(moment), id))
-        return await self._all(Delivery, query.order_by(_D.created_at.desc(), _D.id.desc()).limit(page.size + 1))
+        return await self._all(Delivery, newest(query, t.webhook_deliveries, page))
 
     async def delivered_between(self, org: str, webhook: str, start: datetime, end: datetime) -> list[Delivery]:
         """What was told, or given up, of what happened in a span of time."""
