@@ -1,10 +1,12 @@
 """Where everything of `catalyst dev` listens, with one replica of each daemon or several."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from catalyst_cli.dev import recipes
-from catalyst_cli.dev.layout import DAEMONS, REPLICAS, SPAN, Layout
+from catalyst_cli.dev.layout import DAEMONS, PACKAGES, REPLICAS, SPAN, Layout
+from catalyst_mesh import DaemonSettings
 
 HOME = Path("/nonexistent")
 
@@ -39,3 +41,23 @@ def test_replicas_of_the_gateway_are_reached_at_one_address() -> None:
     told = [recipes.environment(layout, replica, 1.0) for replica in layout.replicas("gateway")]
     assert {e["CATALYST_GATEWAY_HTTP_LISTEN"] for e in told} == {"127.0.0.1:7400"}
     assert len({e["CATALYST_GATEWAY_SIDE_LISTEN"] for e in told}) == 3
+
+
+def settings_of(name: str) -> type[DaemonSettings]:
+    module = import_module(f"{PACKAGES[name]}.settings")
+    return next(
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, DaemonSettings) and kind.__module__ == module.__name__
+    )
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+@pytest.mark.parametrize("server", ["embedded", "powerdns"])
+@pytest.mark.parametrize("regions", [False, True], ids=["alone", "regions"])
+@pytest.mark.parametrize("count", range(1, REPLICAS + 1))
+def test_each_daemon_can_use_what_it_is_told(name: str, server: str, regions: bool, count: int) -> None:
+    layout = Layout(HOME, 7400, count=count, dns_server=server, has_regions=regions)
+    for replica in layout.replicas(name):
+        told = recipes.environment(layout, replica, 0.05)
+        settings_of(name).load(told, [])  # a SettingsFault names what it cannot use

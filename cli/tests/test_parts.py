@@ -106,6 +106,7 @@ async def test_a_fork_that_ends_at_once_is_started_again(tmp_path: Path) -> None
         argv = [sys.executable, "-m", "no_such_module"]
         child = await children.start("one", argv, os.environ, tmp_path / "log")
         await eventually(lambda: child.restarts > 1, within=120)
+        await eventually(lambda: children.gave_up("one"), within=120, what="it is no longer waited for")
     finally:
         await children.stop(["one"])
         await zygote.stop()

@@ -5,6 +5,8 @@ import signal
 import socket
 from pathlib import Path
 
+import pytest
+
 from .devs import Dev
 
 
@@ -27,6 +29,18 @@ def test_a_folder_of_somebody_is_neither_taken_nor_cleaned(folder: Path) -> None
     for answer in (dev.command("dev", "--clean", "--data-dir", str(dev.folder)), dev.command(*dev.arguments())):
         assert (answer.returncode, answer.stdout) == (1, ""), answer.stderr
     assert [path.name for path in dev.folder.iterdir()] == ["thesis"]
+
+
+def test_a_daemon_that_cannot_use_its_settings_ends_the_start_with_its_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALYST_FAILPOINTS", "no.such.point=kill@1")
+    dev = Dev(folder / "data")
+    answer = dev.command(*dev.arguments())
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "catalog cannot begin: CATALYST_FAILPOINTS: no.such.point=kill@1: write" in answer.stderr
+    assert str(dev.folder / "logs/catalog.log") in answer.stderr
+    assert dev.processes() == []
 
 
 def test_it_is_killed_started_stopped_started_and_cleaned_and_nothing_is_left_by_any_of_them(folder: Path) -> None:

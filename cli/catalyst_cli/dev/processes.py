@@ -19,6 +19,9 @@ from .zygote import Forked, Zygote
 STOP_WITHIN = 25.0
 """Seconds from SIGTERM to SIGKILL; a daemon's own bound."""
 
+REFUSALS = 3
+"""Starts that end with a code of failure, until nobody waits for a further one. A child that was killed did not refuse."""
+
 
 @dataclass
 class Child:
@@ -30,6 +33,8 @@ class Child:
     log: Path
     process: asyncio.subprocess.Process | Forked | None = None
     restarts: int = 0
+    refusals: int = 0
+    """How often it ended by itself with a code of failure: it cannot begin."""
     wanted: bool = True
     cwd: Path | None = None
     farewell: int = signal.SIGTERM
@@ -97,6 +102,10 @@ class Children:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def gave_up(self, name: str) -> bool:
+        """Whether a child refused so often that it will not come up by itself."""
+        return any(child.refusals >= REFUSALS for child in self._chosen([name]))
+
     def has(self, name: str) -> bool:
         """Whether there is a child of that name, dead or alive."""
         return bool(self._chosen([name]))
@@ -137,6 +146,7 @@ class Children:
             if not child.wanted:
                 return
             child.restarts += 1
+            child.refusals += code > 0
             self._tell(f"{child.name} ended ({_how(code)}), starting it again; log: {child.log}")
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)

@@ -169,7 +169,7 @@ class Supervisor:
             )
             log = layout.logs / f"{replica.name}.log"
             await children.start(replica.name, recipes.daemon(replica.daemon), environment, log)
-        await self._all_ready()
+        await self._all_ready(children)
         if self._regions is not None:
             await self._regions.start_all()
             await self._regions.make_slot(operator_token(layout))
@@ -210,9 +210,11 @@ class Supervisor:
         if not code.exists():
             write_private(code, f"{secrets.randbelow(10**8):08}")
 
-    async def _all_ready(self) -> None:
+    async def _all_ready(self, children: Children) -> None:
         async with httpx.AsyncClient(timeout=2, verify=False) as http:  # noqa: S501 - without TLS, on loopback
-            late = await asyncio.gather(*(_ready(http, self.layout, replica) for replica in self.layout.all_replicas()))
+            late = await asyncio.gather(
+                *(_ready(http, self.layout, replica, children) for replica in self.layout.all_replicas())
+            )
         missing = [line for line in late if line]
         if missing:
             raise Unready("; ".join(missing))
@@ -313,17 +315,26 @@ def _shown(home: Home | None, layout: Layout) -> str:
     return (home.server or cluster.server(layout)).shown
 
 
-async def _ready(http: httpx.AsyncClient, layout: Layout, replica: Replica) -> str:
+async def _ready(http: httpx.AsyncClient, layout: Layout, replica: Replica, children: Children) -> str:
     """Empty once the process is ready; else what is known about the delay."""
     deadline, answer = time.monotonic() + READY_WITHIN, "it does not answer"
+    log = layout.logs / f"{replica.name}.log"
     while time.monotonic() < deadline:
+        if children.gave_up(replica.name):
+            return f"{replica.name} cannot begin: {_last_word(log)}; its log: {log}"
         with suppress(httpx.HTTPError):
             response = await http.get(f"http://127.0.0.1:{layout.side_port(replica)}/readyz")
             if response.status_code == 200:
                 return ""
             answer = response.text.strip()
         await asyncio.sleep(0.05)
-    return f"{replica.name} is not ready ({answer}); its log: {layout.logs / f'{replica.name}.log'}"
+    return f"{replica.name} is not ready ({answer}); its log: {log}"
+
+
+def _last_word(log: Path) -> str:
+    """What a process wrote last: a daemon that cannot use its settings says so there."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it says nothing")
 
 
 def _shared_key(path: Path) -> None:

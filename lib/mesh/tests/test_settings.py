@@ -167,7 +167,11 @@ def test_each_peer_gets_the_token_that_is_bound_to_it(tmp_path: Path) -> None:
             ("a.example", "ftp://a", "https://", "https://a b"),
         ),
         (Origin, ("https://a.example",), ("https://a.example/", "")),
-        (Target, ("", "a.example:7400", "[::1]:7400"), ("a.example", "https://a:1", "a:b")),
+        (
+            Target,
+            ("", "a.example:7400", "[::1]:7400", "ipv4:127.0.0.1:1,127.0.0.2:2", "ipv6:[::1]:1,[::2]:2", "dns:///a:1"),
+            ("a.example", "https://a:1", "a:b", "ipv4:127.0.0.1", "ipv4:127.0.0.1:1,", "dns:///a"),
+        ),
         (
             Network,
             ("10.0.0.0/8", "10.0.0.1", "fd00::/8"),
