@@ -182,9 +182,18 @@ async def test_a_move_is_asked_for_anywhere_approved_anywhere_and_made_by_the_re
         "PAST_NO_RETURN",
         "RUN_NOT_WAITING",
     )
-    assert [answer.run.state async for answer in world.stub("house").WatchRun(WatchRunRequest(name=name))] == [
-        Run.STATE_SUCCEEDED
-    ]
+    watched = [answer.run async for answer in world.stub("house").WatchRun(WatchRunRequest(name=name))]
+    assert [run.state for run in watched] == [Run.STATE_SUCCEEDED]
+    listed = await world.stub("house").ListRuns(ListRunsRequest(parent=SHOP))
+    told = [next(run for run in listed.runs if run.name == name), *watched]
+    told += [await world.run(where, name) for where in ("house", EAST, WEST)]
+    for run in told:  # the region that gave the slot away knows the second half from the one that gained it
+        assert (run.progress.phase, run.progress.step, run.initiated_by) == ("Complete", "14/14", "ann")
+        assert {(step.executor, step.state) for step in run.steps} == {
+            (EAST, resources_pb2.RunStep.STATE_DONE),
+            (WEST, resources_pb2.RunStep.STATE_DONE),
+        }
+        assert all(step.HasField("start_time") for step in run.steps if step.phase in ("Drain", "Promote", "Complete"))
     await eventually(lambda: world.is_ready("house", WEST, 2), within=60)
     seen = await world.slot(WEST)
     assert (seen.status.last_switchover.to_region, seen.status.history[0].run) == (WEST, name)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_mesh import Issuer, ManualClock, connect
 from catalyst_testkit.servers import NatsServer, free_port
+from catalyst_testkit.waiting import eventually
 
 from .conftest import Start
-from .house import FakeBilling, conditions
+from .house import FakeBilling, House, conditions
 
 pytestmark = [pytest.mark.either_database, pytest.mark.chaos]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -63,6 +65,11 @@ async def doomed(home: Path, nats: NatsServer, database: str, billing: str, poin
             await child.wait()
 
 
+async def ended(house: House) -> bool:
+    """Whether the operation is over: what it makes is there before."""
+    return "operation.completed" in await house.told()
+
+
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(
     start: Start,
@@ -84,6 +91,7 @@ async def test_a_creation_goes_on_after_kill_9_and_makes_nothing_twice(
         active = await house.reached("ACTIVE")
         assert conditions(active)["Git"] == "TRUE Made"
         assert set(house.billing.asked) == {"organizations/acme"}
+        await eventually(partial(ended, house), within=60, what="the run ends too")
         told = await house.told()
         assert told.count("organization.created") == told.count("organization.activated") == 1
         assert told.count("environment.created") == told.count("operation.completed") == 1

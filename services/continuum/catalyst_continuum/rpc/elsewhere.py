@@ -144,6 +144,14 @@ class Elsewhere:
         pages = [page for page in told if isinstance(page, service_pb2.ListRunsResponse)]
         return [run for page in pages for run in page.runs] if pages else None
 
+    async def run_told(self, name: str) -> list[resources_pb2.Run]:
+        """One run as the other regions that know it tell it."""
+        request = service_pb2.GetRunRequest(name=name)
+        told = await asyncio.gather(
+            *(self._asked(region, "GetRun", request, LOOKING) for region in self._channels), return_exceptions=True
+        )
+        return [run for run in told if isinstance(run, resources_pb2.Run)]
+
     async def _asked(self, region: str, method: str, request: Message, why: str) -> Any:
         channel = self._channels[region]
         is_operation = isinstance(request, operations_pb2.GetOperationRequest)

@@ -4,7 +4,7 @@ A run is begun by the agent of the region that executes its first phase: the hol
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -23,14 +23,17 @@ from ..domain.spec import Spec
 from ..store import Store
 from ..workers.moves import new_id
 from ..workers.outcomes import Committed
-from . import specs
+from . import specs, tellings
 from .calls import organization
-from .elsewhere import EXECUTING, AgentUnreachable, anywhere, was_handed_on, watched_anywhere
+from .elsewhere import EXECUTING, UNKNOWN, AgentUnreachable, anywhere, was_handed_on
 from .run_views import KINDS, message, metadata
 from .witness import WitnessCalls
 
 RUNS = "operations/continuum-run-"
 HEARTBEAT = 15.0
+LOOK = 1.0
+"""Seconds between two questions at the region that executes the steps in hand."""
+_OVER = (resources_pb2.Run.STATE_SUCCEEDED, resources_pb2.Run.STATE_ABORTED, resources_pb2.Run.STATE_FAILED)
 _WITNESS_CHECKS = ("witness-quorum", "witness-sound", "epoch-readable")
 
 
@@ -130,10 +133,8 @@ class RunCalls(WitnessCalls):
             request.name, replace(run, accept_data_loss=request.accept_data_loss), request.validate_only
         )
 
-    @anywhere
     async def GetRun(self, request: service_pb2.GetRunRequest, context: Context) -> resources_pb2.Run:
-        async with self._work.reading() as tx:
-            return message(await self._known(tx, request.name))
+        return await self._told(request.name, alone=was_handed_on(context))
 
     async def ListRuns(self, request: service_pb2.ListRunsRequest, context: Context) -> service_pb2.ListRunsResponse:
         page = Page.of(request.page_size, request.page_token, "runs", request.parent)
@@ -148,14 +149,15 @@ class RunCalls(WitnessCalls):
                 own: Sequence[Run] = ()
             else:
                 own = await tx.runs_of(slot.key, before, page.size + 1)
-        cut = page.cut(_joined(map(message, own), others or ())[: page.size + 1], _place)
+        known = sorted(tellings.together((*map(message, own), *(others or ()))), key=_place, reverse=True)
+        cut = page.cut(known[: page.size + 1], _place)
         return service_pb2.ListRunsResponse(runs=cut.rows, next_page_token=cut.next_page_token)
 
-    @watched_anywhere
     async def WatchRun(
         self, request: service_pb2.WatchRunRequest, context: Context
     ) -> AsyncIterator[service_pb2.WatchRunResponse]:
-        async for answer in self._curfew.bounded(self._changes(request.name, request.cursor)):
+        alone = was_handed_on(context)
+        async for answer in self._curfew.bounded(self._changes(request.name, request.cursor, alone=alone)):
             yield answer
 
     @anywhere
@@ -296,43 +298,57 @@ class RunCalls(WitnessCalls):
             raise RunEtagMismatch(name=resource)
         return run
 
-    async def _changes(self, resource: str, cursor: str) -> AsyncIterator[service_pb2.WatchRunResponse]:
+    async def _told(self, resource: str, *, alone: bool) -> resources_pb2.Run:
+        """A run with what other regions know of it, unless one of them asks. Raises RunNotFound, and what `_seen` does."""
+        own: list[resources_pb2.Run] = []
+        unknown: Refused | None = None
+        try:
+            async with self._work.reading() as tx:
+                own.append(message(await self._known(tx, resource)))
+        except Refused as refusal:
+            if refusal.reason not in UNKNOWN:
+                raise
+            unknown = refusal
+        if not alone and (unknown is not None or tellings.is_half(own[0])):
+            own += await self._elsewhere.run_told(resource)
+        if not own:
+            raise unknown or RunNotFound(name=resource)
+        return tellings.one(own)
+
+    async def _changes(self, resource: str, cursor: str, *, alone: bool) -> AsyncIterator[service_pb2.WatchRunResponse]:
         clock, seen = asyncio.get_running_loop().time, cursor
         said = clock()
         with self._work.bell.listening("run") as rung:
             while True:
                 rung.clear()
-                async with self._work.reading() as tx:
-                    run = await self._known(tx, resource)
-                place = str(run.version)
+                run = await self._told(resource, alone=alone)
+                place = _reached(run)
                 if place != seen:
-                    reset = bool(seen) and (not seen.isdigit() or int(seen) > run.version)
-                    yield service_pb2.WatchRunResponse(run=message(run), cursor=place, reset=reset)
+                    yield service_pb2.WatchRunResponse(run=run, cursor=place, reset=not _follows(seen, place))
                     seen, said = place, clock()
                 elif clock() - said >= HEARTBEAT:
                     yield service_pb2.WatchRunResponse(cursor=place)
                     said = clock()
-                if run.state.is_over:
+                if run.state in _OVER:
                     return
-                await self._work.bell.wait(self._curfew.over, rung, HEARTBEAT)
+                is_elsewhere = not alone and any(step.executor != self._region for step in run.steps)
+                await self._work.bell.wait(self._curfew.over, rung, LOOK if is_elsewhere else HEARTBEAT)
+
+
+def _reached(run: resources_pb2.Run) -> str:
+    """How far a run is, for a cursor: the version of who knows most of it, and its steps by all."""
+    return f"{run.version}.{''.join(str(step.state) for step in run.steps)}"
+
+
+def _follows(cursor: str, place: str) -> bool:
+    """Whether the place may come after the cursor."""
+    before, now = cursor.partition(".")[0], place.partition(".")[0]
+    return not cursor or (before.isdigit() and int(before) <= int(now))
 
 
 def _place(run: resources_pb2.Run) -> list[str]:
     """When it was made and its id, by which runs are in order."""
     return [run.create_time.ToDatetime(tzinfo=UTC).isoformat(), run.name.rpartition("/")[2]]
-
-
-def _joined(own: Iterable[resources_pb2.Run], others: Iterable[resources_pb2.Run]) -> list[resources_pb2.Run]:
-    """Runs of all regions in one order, the newest first; of one that several know, the word of who knows most of it."""
-    known: dict[str, resources_pb2.Run] = {}
-    for run in (*own, *others):
-        known[run.name] = max(run, known.get(run.name, run), key=_knowledge)
-    return sorted(known.values(), key=_place, reverse=True)
-
-
-def _knowledge(run: resources_pb2.Run) -> tuple[bool, int]:
-    # An agent that met a run in the record does not know who asked for it.
-    return run.initiated_by != "agent", run.version
 
 
 def _approved_as(kind: Kind, *, forced: bool) -> str:
