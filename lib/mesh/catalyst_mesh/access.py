@@ -29,7 +29,8 @@ ALWAYS_OPEN = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
 class CallDenied(Refused):
-    code, reason, message = Code.PERMISSION_DENIED, "CALL_DENIED", "{subject} may not call {method}"
+    code, reason = Code.PERMISSION_DENIED, "CALL_DENIED"
+    message = "{subject} may not call {method}: it takes {roles}"
 
 
 class ActingDenied(Refused):
@@ -73,6 +74,13 @@ class Row:
         """Whether it is a daemon that the row names."""
         return bool(caller.service) and (self.trusts(caller) or f"{SERVICE}{caller.service}" in self.roles)
 
+    def wanted(self) -> str:
+        """What a person would need, in words: the table is no secret."""
+        named = sorted(role for role in self.roles if not role.startswith((OWN, SERVICE)))
+        if not named:
+            return "the token of a daemon"
+        return f"the role {named[0]}" if len(named) == 1 else f"one of the roles {', '.join(named)}"
+
 
 NOBODY = Row()
 
@@ -115,7 +123,7 @@ class Access:
 
     def _demand(self, row: Row, caller: Caller, method: str) -> None:
         if not (row.admits(caller) or self.is_public(method)):
-            raise CallDenied(subject=caller.subject, method=method.lstrip("/"))
+            raise CallDenied(subject=caller.subject, method=method.lstrip("/"), roles=row.wanted())
 
 
 def rows(service: str, scope: Scope = Scope.ANY, /, **methods: str) -> dict[str, Row]:

@@ -180,3 +180,18 @@ async def test_memberships_are_asked_and_not_taken_from_the_token_and_no_answer_
         assert await reason_of(chain.call(0, ada)) == "MEMBERSHIPS_UNAVAILABLE"
         peer = chain.issuer.token("service:billing", service="billing")
         assert await reason_of(chain.call(0, peer)) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("roles", "wanted"),
+    [
+        ("org-admin own:provisioner", "it takes the role org-admin"),
+        ("sovereign-admin org-viewer service:billing", "it takes one of the roles org-viewer, sovereign-admin"),
+        ("service:billing", "it takes the token of a daemon"),
+    ],
+)
+async def test_who_is_refused_hears_which_role_it_takes(make: Make, roles: str, wanted: str) -> None:
+    async with make(roles) as chain:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await chain.call(0, chain.issuer.token("eve"))
+        assert refused.value.details() == f"eve may not call {SERVICE}/GetAllocation: {wanted}"
