@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from catalyst_gateway.openapi import schema_of
+from catalyst_gateway.schemas import Schemas
 from catalyst_mesh.bus import DEAD_LETTERS, DEAD_LETTERS_KEPT, DUPLICATE_WINDOW, KEPT, WORKSPACES
 from catalyst_mesh.facts import stream_of
 from google.protobuf import descriptor_pool
@@ -66,7 +66,7 @@ def events() -> Iterator[Told]:
 def document() -> dict[str, Any]:
     """The file as it should stand."""
     headers = {name: {"type": "string", "description": what} for name, what in _HEADERS.items()}
-    schemas: dict[str, Any] = {"headers": {"type": "object", "properties": headers}}
+    schemas = Schemas(dict(contracts.comments()), {"headers": {"type": "object", "properties": headers}})
     told = sorted(events(), key=lambda one: one.subject)
     return {
         "asyncapi": "3.0.0",
@@ -82,7 +82,7 @@ def document() -> dict[str, Any]:
         "operations": {f"tell.{one.subject}": _operation(one.subject, one.service) for one in told},
         "components": {
             "messages": {one.message: _message(one, schemas) for one in told},
-            "schemas": dict(sorted(schemas.items())),
+            "schemas": dict(sorted(schemas.found.items())),
         },
     }
 
@@ -134,14 +134,14 @@ def _operation(subject: str, service: str) -> dict[str, Any]:
     return {"action": "send", "channel": {"$ref": f"#/channels/{subject}"}, "x-daemon": service}
 
 
-def _message(one: Told, schemas: dict[str, Any]) -> dict[str, Any]:
+def _message(one: Told, schemas: Schemas) -> dict[str, Any]:
     import_module(f"{one.message.rpartition('.')[0]}.events_pb2")
     kind = descriptor_pool.Default().FindMessageTypeByName(one.message)
     return {
         "name": one.message,
         "summary": one.comment,
         "headers": {"$ref": "#/components/schemas/headers"},
-        "payload": schema_of(kind, schemas),
+        "payload": schemas.of(kind),
     }
 
 

@@ -121,13 +121,21 @@ def rules(field: Field) -> validate_pb2.FieldRules:
     return field.options.Extensions[validate_pb2.field]
 
 
+def comments(*ends: str) -> Iterator[tuple[str, str]]:
+    """What is said of each service, method, message, field, enum and value, in one line each; empty where nothing is.
+
+    ends   of the names of files that are read; none: all
+    """
+    for file in files():
+        if ends and not file.name.endswith(ends):
+            continue
+        said = {tuple(place.path): " ".join(place.leading_comments.split()) for place in file.source_code_info.location}
+        yield from ((f"{file.package}.{name}", said.get(path, "")) for path, name in _places(file))
+
+
 def without_comment() -> Iterator[str]:
     """Every service, method, message, field, enum and value that has no sentence."""
-    for file in files():
-        said = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
-        for path, name in _places(file):
-            if not said.get(path):
-                yield f"{file.package}.{name}"
+    return (name for name, comment in comments() if not comment)
 
 
 def _places(file: pb.FileDescriptorProto) -> Iterator[tuple[tuple[int, ...], str]]:

@@ -1,5 +1,6 @@
 """The HTTP surface: REST by transcoding, streams, sign-in, OpenAPI; the console's pages."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,7 @@ class Edge:
 
         @get("/v1/openapi.json", media_type="application/json")
         async def description() -> bytes:
-            return openapi.document(self._routes)
+            return await asyncio.to_thread(openapi.document, self._routes)
 
         @get("/v1/audit")
         async def audited(request: Req) -> Response[bytes]:

@@ -2,45 +2,30 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from . import names, own, registrars
+from . import names, own, registrars, words
 from .bodies import schema
 from .names import Path
 from .routes import Route, Routes
+from .schemas import WELL_KNOWN, Schemas, comments, reference
 
-_WELL_KNOWN: dict[str, dict[str, Any]] = {
-    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?\d+(\.\d+)?s$"},
-    "google.protobuf.FieldMask": {"type": "string"},
-    "google.protobuf.Struct": {"type": "object"},
-    "google.protobuf.Value": {},
-    "google.protobuf.Any": {"type": "object"},
-    "google.protobuf.Empty": {"type": "object"},
-}
-_F = FieldDescriptor
-_SCALARS: dict[int, dict[str, Any]] = {
-    _F.CPPTYPE_BOOL: {"type": "boolean"},
-    _F.CPPTYPE_INT32: {"type": "integer", "format": "int32"},
-    _F.CPPTYPE_UINT32: {"type": "integer", "minimum": 0},
-    # proto3 JSON writes 64-bit numbers as strings, and reads both.
-    _F.CPPTYPE_INT64: {"type": ["string", "integer"], "format": "int64"},
-    _F.CPPTYPE_UINT64: {"type": ["string", "integer"], "format": "uint64"},
-    _F.CPPTYPE_FLOAT: {"type": "number"},
-    _F.CPPTYPE_DOUBLE: {"type": "number"},
-}
 _VARIABLE = re.compile(r"\{([a-z_.]+)(?:=([^}]*))?\}")
 
 
 def document(routes: Routes) -> bytes:
     """The description of every route."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    schemas = Schemas(comments(), {"Problem": _PROBLEM})
     paths: dict[str, Any] = {}
+    tags: dict[str, str] = dict(words.TAGS)
     for one in routes.all:
         path, variables = _path(one.template)
         paths.setdefault(path, {})[one.verb.lower()] = _operation(one, variables, schemas)
+        service = one.method.containing_service
+        tags.setdefault(service.name, schemas.said.get(service.full_name, ""))
     for tag, written in (("Names", names.PATHS), ("Registrars", registrars.PATHS), ("Gateway", own.PATHS)):
         for by_hand in written:
             paths.setdefault(by_hand.template, {})[by_hand.verb.lower()] = _by_hand(by_hand, tag)
@@ -49,11 +34,13 @@ def document(routes: Routes) -> bytes:
         "info": {
             "title": "Catalyst",
             "version": "0.1.0",
+            "description": words.INFO,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": dict(sorted(schemas.items())),
+            "schemas": dict(sorted(schemas.found.items())),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
         "security": [{"bearer": []}],
@@ -84,18 +71,19 @@ def _unique(name: str, taken: list[str]) -> str:
     return name if name not in taken else f"{name}_{len(taken)}"
 
 
-def _operation(one: Route, names: list[str], schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(one: Route, names: list[str], schemas: Schemas) -> dict[str, Any]:
     method = one.method
     answer = {"text/event-stream": {}} if method.server_streaming else _json(method.output_type, schemas)
     operation: dict[str, Any] = {
         "operationId": _operation_id(one, method),
         "tags": [method.containing_service.name],
-        "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+        **_told(schemas.said.get(method.full_name, "")),
+        "parameters": [*_in_path(one, names, schemas)],
         "responses": {
             "200": {"description": "The answer", "content": answer},
             "default": {
                 "description": "A problem (RFC 9457)",
-                "content": {"application/problem+json": _ref("Problem")},
+                "content": {"application/problem+json": {"schema": reference("Problem")}},
             },
         },
     }
@@ -107,21 +95,42 @@ def _operation(one: Route, names: list[str], schemas: dict[str, Any]) -> dict[st
     return operation
 
 
+def _told(comment: str) -> dict[str, str]:
+    """A comment as title and text of an operation: its first sentence, and all of it, errors and roles on lines of their own."""
+    if not comment:
+        return {}
+    first = re.split(r"(?<=[^.][.])\s", comment, maxsplit=1)[0]
+    return {"summary": first.rstrip("."), "description": re.sub(r" (?=(Errors|Roles?): |Since \d)", "\n\n", comment)}
+
+
+def _in_path(one: Route, names: list[str], schemas: Schemas) -> Iterator[dict[str, Any]]:
+    """Parts of the names in the path: what is said of the field that they are a part of."""
+    fields = one.method.input_type.fields_by_name
+    told = [fields[word.split(".")[0]].full_name for word in one.variables if word.split(".")[0] in fields]
+    for name in names:
+        part = {"description": f"Part of the path. {schemas.said.get(told[0], '')}".rstrip()} if told else {}
+        yield {"name": name, "in": "path", "required": True, **part, "schema": {"type": "string"}}
+
+
 def _by_hand(one: Path, tag: str) -> dict[str, Any]:
     """A path whose body is written by hand; the answer is an object, with the fields that the specification names."""
     variables = [found[1] for found in _VARIABLE.finditer(one.template)]
     text = {"type": "string"}
     in_path = [{"name": name, "in": "path", "required": True, "schema": text} for name in variables]
-    in_query = [{"name": name, "in": "query", "schema": text} for name in one.query]
+    in_query = [{"name": name, "in": "query", "description": words.QUERIES[name], "schema": text} for name in one.query]
     kind = "text/event-stream" if one.handler == "events" else "application/json"
     answer = {"description": "The answer", "content": {kind: {"schema": {"type": "object"}} if "json" in kind else {}}}
-    problem = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": _ref("Problem")}}
+    problem = {"application/problem+json": {"schema": reference("Problem")}}
     statuses = {one.status, 200} if one.handler == "commit" else {one.status}
     operation: dict[str, Any] = {
         "operationId": f"{tag.lower()}.{one.handler}",
         "tags": [tag],
+        **_told(words.BY_HAND[f"{tag.lower()}.{one.handler}"]),
         "parameters": [*in_path, *in_query],
-        "responses": {**{str(status): answer for status in sorted(statuses)}, "default": problem},
+        "responses": {
+            **{str(status): answer for status in sorted(statuses)},
+            "default": {"description": "A problem (RFC 9457)", "content": problem},
+        },
     }
     if one.form:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema(one.form)}}}
@@ -141,49 +150,24 @@ def _main_template(method: MethodDescriptor) -> str:
     return str(getattr(rule, str(rule.WhichOneof("pattern"))))
 
 
-def _query(one: Route, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+def _query(one: Route, schemas: Schemas) -> list[dict[str, Any]]:
     taken = {*(variable.split(".")[0] for variable in one.variables), one.body}
     plain = [f for f in one.method.input_type.fields if f.name not in taken and not _is_deep(f)]
-    return [{"name": f.camelcase_name, "in": "query", "schema": _field(f, schemas)} for f in plain]
+    return [{"name": f.camelcase_name, "in": "query", **_apart(schemas.of_field(f))} for f in plain]
+
+
+def _apart(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's description stands beside its schema."""
+    text = {"description": schema["description"]} if "description" in schema else {}
+    return {**text, "schema": {key: value for key, value in schema.items() if key != "description"}}
 
 
 def _is_deep(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.full_name not in _WELL_KNOWN
+    return field.message_type is not None and field.message_type.full_name not in WELL_KNOWN
 
 
-def _json(kind: Descriptor | None, schemas: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema_of(kind, schemas) if kind else {}}}
-
-
-def _ref(name: str) -> dict[str, Any]:
-    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
-
-
-def schema_of(kind: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A message in its JSON form; it and what it needs is added to `schemas`."""
-    if kind.full_name in _WELL_KNOWN:
-        return _WELL_KNOWN[kind.full_name]
-    if kind.full_name not in schemas:
-        schemas[kind.full_name] = shape = {"type": "object", "properties": {}}
-        shape["properties"] = {f.camelcase_name: _field(f, schemas) for f in kind.fields}
-    return {"$ref": f"#/components/schemas/{kind.full_name}"}
-
-
-def _field(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return {"type": "object", "additionalProperties": _one(field.message_type.fields_by_name["value"], schemas)}
-    one = _one(field, schemas)
-    return {"type": "array", "items": one} if field.is_repeated else one
-
-
-def _one(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
-    if field.message_type is not None:
-        return schema_of(field.message_type, schemas)
-    if field.enum_type is not None:
-        return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
-    if field.type == _F.TYPE_BYTES:
-        return {"type": "string", "contentEncoding": "base64"}
-    return _SCALARS.get(field.cpp_type, {"type": "string"})
+def _json(kind: Descriptor | None, schemas: Schemas) -> dict[str, Any]:
+    return {"application/json": {"schema": schemas.of(kind) if kind else {}}}
 
 
 _PROBLEM = {

@@ -15,6 +15,7 @@ PATHS = (
     ),
     Path("GET", "/v1/search", "search", 200, (), ("q", "pageSize", "pageToken")),
     Path("GET", "/v1/environments/{environment}/state", "state", 200, (), ("kinds", "pageSize", "pageToken")),
+    Path("GET", "/v1/plugins", "plugins"),
     Path("POST", "/v1/projector:rebuild", "rebuild", 202),
     Path("GET", "/v1/operations/{operation}", "operation"),
     Path("POST", "/v1/operations/{operation}:cancel", "cancel_operation"),

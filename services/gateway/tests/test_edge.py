@@ -280,6 +280,29 @@ async def test_the_description_names_every_route_once(edge: Edge) -> None:
         assert name in document["components"]["schemas"]
 
 
+async def test_the_description_says_what_each_operation_parameter_and_field_is(edge: Edge) -> None:
+    async with edge.client() as http:
+        document = (await http.get("/v1/openapi.json")).json()
+    for path, verbs in document["paths"].items():
+        for verb, operation in verbs.items():
+            assert 0 < len(operation["summary"]) < 250, (verb, path, operation["summary"])
+            assert operation["description"], (verb, path)
+            by_hand = operation["tags"] in (["Names"], ["Registrars"], ["Gateway"])
+            for parameter in operation["parameters"]:
+                assert parameter.get("description") or (by_hand and parameter["in"] == "path"), (verb, path, parameter)
+    ours = {name: shape for name, shape in document["components"]["schemas"].items() if name.startswith("catalyst.")}
+    for name, shape in ours.items():
+        assert shape["description"], name
+        for field, told in shape.get("properties", {}).items():
+            assert told["description"], (name, field)
+    zone = ours["catalyst.pooldomain.v1.Allocation"]["properties"]
+    assert zone["state"]["readOnly"]
+    assert "STATE_QUARANTINED" in ours["catalyst.pooldomain.v1.Allocation.State"]["description"]
+    assert {tag["name"] for tag in document["tags"]} >= {
+        tag for verbs in document["paths"].values() for o in verbs.values() for tag in o["tags"]
+    }
+
+
 async def test_a_head_is_a_get_without_its_body(edge: Edge) -> None:
     async with edge.client() as http:
         for path in ("/v1/sovereigns", "/v1/openapi.json", "/v1/sovereigns/nobody"):
