@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -69,7 +70,7 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Non
         table.add_column(heading, overflow="fold")
     for row in rows:
         # What people and servers wrote is no markup: `[…]` in it would vanish, and `[/…]` end the command.
-        table.add_row(*(Text(_text(_at(row, path))) for path in columns.values()))
+        table.add_row(*(Text(_cell(row, path)) for path in columns.values()))
     if sys.stdout.isatty():
         Console(highlight=False).print(table)
         return
@@ -84,7 +85,7 @@ def _csv(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
     written = csv.writer(sys.stdout)
     written.writerow(columns)
     for row in rows:
-        written.writerow(_inert(_text(_at(row, path))) for path in columns.values())
+        written.writerow(_inert(_cell(row, path)) for path in columns.values())
 
 
 def _inert(text: str) -> str:
@@ -92,6 +93,18 @@ def _inert(text: str) -> str:
     return (
         f"'{text}" if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:2].isdigit()) else text
     )
+
+
+def show_one(
+    form: Form, answer: Mapping[str, Any], columns: Mapping[str, str], row: Mapping[str, Any] | None = None
+) -> None:
+    """Print one resource, and beside its table what of it does not hold.
+
+    row   what the table shows of it; None: the resource itself
+    """
+    show(form, answer, columns, None if row is None else [row])
+    if form is Form.TABLE:
+        tell_fallen(answer)
 
 
 def tell_fallen(answer: Mapping[str, Any]) -> None:
@@ -120,6 +133,13 @@ def money(amount: Mapping[str, Any] | None) -> str:
     whole, part = divmod(abs(minor), 10**exponent)
     sign = "-" if minor < 0 else ""
     return f"{sign}{whole}.{part:0{exponent}} {amount['currency']}" if exponent else f"{minor} {amount['currency']}"
+
+
+def _cell(row: Mapping[str, Any], path: str) -> str:
+    """A value as a table shows it; `SIGNATURE_VALID` of a field `signature` is `VALID`."""
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", path.rpartition(".")[2]).upper() + "_"
+    value = _at(row, path)
+    return _text(value).removeprefix(prefix) if isinstance(value, str) and value.isupper() else _text(value)
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:

@@ -279,7 +279,7 @@ def _catalogue(app: typer.Typer) -> None:
     from .commands.resource import author as resources
 
     _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
-        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint,
+        "list": blueprint_looks.list_blueprints, "show": blueprint_looks.show_blueprint, "versions": blueprint_looks.versions,
         "closure": blueprint_looks.closure, "plan": blueprint_looks.plan, "lint": author.lint, "graph": author.graph,
         "new": author.new, "import": author.import_blueprint, "schema": author.schema,
         "publish": publish.publish,

@@ -90,6 +90,18 @@ async def test_a_version_is_withdrawn_and_taken_back(run: Run) -> None:
     assert data(await run("catalog", "unyank", "shop@1.0.0", "--reason", "it does not", "-o", "json"))["state"] == (
         "STATE_VERIFIED"
     )  # fmt: skip - one comparison
+    table = await run("blueprint", "versions", "shop")
+    assert ["1.0.0", "VERIFIED", "it", "does", "not", "NOT_REQUIRED", "sources/public"] in [
+        line.split() for line in table.stdout.splitlines()
+    ]
+    data(await run("catalog", "yank", "db@1.0.0", "--reason", "x", "-o", "json"))
+    assert data(await run("blueprint", "versions", "db", "-o", "json"))["versions"] == []
+    (kept,) = data(await run("blueprint", "versions", "db", "--all", "-o", "json"))["versions"]
+    assert kept["state"] == "STATE_YANKED"
+    for unclear in ("shop", "@1.0.0", "shop@"):
+        vague = await run("catalog", "yank", unclear, "--reason", "x")
+        assert isinstance(vague.exception, Failure)
+        assert (vague.exception.exit_code, "@VERSION" in vague.exception.next_step) == (2, True)
     refused = await run("catalog", "release", "db@9.9.9", "--reason", "x")
     assert isinstance(refused.exception, Failure)
     assert refused.exception.exit_code == 3

@@ -10,7 +10,7 @@ import typer
 from catalyst_cli.api import Api
 from catalyst_cli.context import context
 from catalyst_cli.failures import Failure
-from catalyst_cli.output import Form, Output, show
+from catalyst_cli.output import Form, Output, show, show_one
 
 from . import words
 
@@ -39,7 +39,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
     """
     with Api(context()) as api:
         answer = api.get(f"/v1/billing/{words.full('providers', name)}")
-    show(output, answer, COLUMNS, [_row(answer)])
+    show_one(output, answer, COLUMNS, _row(answer))
 
 
 def set_provider(

@@ -16,6 +16,11 @@ COLUMNS = {
     "NAME": "name", "VERSION": "latestVersion", "LAYER": "layer", "VISIBILITY": "visibility", "SOURCE": "source",
     "NEEDS": "closureSize",
 }  # fmt: skip
+VERSIONS = {
+    "VERSION": "number", "STATE": "state", "WHY": "stateReason", "INSTEAD": "replacement", "SIGNATURE": "signature",
+    "SOURCE": "source",
+}  # fmt: skip
+EVERY_STATE = [f"STATE_{one}" for one in ("PENDING", "VERIFIED", "DEPRECATED", "YANKED", "QUARANTINED", "REJECTED")]
 NODES = {"WAVE": "wave", "NAME": "name", "VERSION": "version", "MISSING": "missing"}
 PLANNED = {"WAVE": "wave", "APPLICATION": "name", "BLUEPRINT": "blueprint", "VERSION": "version", "AS": "alias"}
 Name = Annotated[str, typer.Argument(help="The Blueprint, such as valkey or bp-valkey.")]
@@ -48,6 +53,26 @@ def show_blueprint(name: Name, output: Output = Form.TABLE) -> None:
     """
     with Api(context()) as api:
         show(output, api.get(f"/v1/catalog/{blueprint(name)}"), COLUMNS)
+
+
+def versions(
+    name: Name,
+    every: Annotated[bool, typer.Option("--all", help="Also what nobody gets anew: yanked, waiting, refused.")] = False,
+    output: Output = Form.TABLE,
+) -> None:
+    """List the versions of a Blueprint, highest first, with what was decided about each.
+
+    Examples:
+
+        catalyst blueprint versions valkey
+
+        catalyst blueprint versions valkey --all --output json
+    """
+    with Api(context()) as api:
+        states = {"states": EVERY_STATE} if every else {}
+        rows = api.pages(f"/v1/catalog/{blueprint(name)}/versions", "versions", **states)
+    listed = [row | {"number": row["name"].rpartition("/")[2]} for row in rows]
+    show(output, {"versions": rows}, VERSIONS, listed)
 
 
 def closure(

@@ -1,5 +1,7 @@
 """Names as people write them, and as the catalogue calls what they mean."""
 
+from catalyst_cli.failures import Failure
+
 
 def source(name: str) -> str:
     """`sources/public` of `public` or of itself."""
@@ -14,6 +16,12 @@ def blueprint(name: str) -> str:
 
 
 def version(name: str) -> str:
-    """`blueprints/bp-valkey/versions/1.2.3` of `valkey@1.2.3`, or of itself."""
-    bare, at, number = name.rpartition("@")
-    return f"{blueprint(bare)}/versions/{number}" if at else name
+    """`blueprints/bp-valkey/versions/1.2.3` of `valkey@1.2.3`, or of itself. Raises Failure for what names none."""
+    bare, _, number = name.rpartition("@")
+    if bare and number:
+        return f"{blueprint(bare)}/versions/{number}"
+    if "/versions/" not in name:
+        meant = bare or ("NAME" if "@" in name else name)
+        how = f"write {meant}@VERSION; `catalyst blueprint versions {meant}` lists them"
+        raise Failure(f"{name} names no version", next_step=how, exit_code=2)
+    return name

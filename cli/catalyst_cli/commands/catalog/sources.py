@@ -12,7 +12,7 @@ from catalyst_cli.commands.zone.operations import finish
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.failures import EXIT_CODES, Failure
-from catalyst_cli.output import Form, Output, show
+from catalyst_cli.output import Form, Output, show, show_one
 from catalyst_cli.reading import text_of
 
 COLUMNS = {
@@ -57,7 +57,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
         catalyst catalog source get public --output yaml
     """
     with Api(context()) as api:
-        show(output, api.get(f"/v1/catalog/{source(name)}"), COLUMNS)
+        show_one(output, api.get(f"/v1/catalog/{source(name)}"), COLUMNS)
 
 
 def create(

@@ -8,7 +8,7 @@ from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.commands.org.names import environment, organization
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
-from catalyst_cli.output import Form, Output, show
+from catalyst_cli.output import Form, Output, show, show_one
 
 COLUMNS = {"NAME": "name", "TYPE": "type", "BRANCH": "branch", "STATE": "state", "RUNS ON": "hostClusters"}
 POLICY = {
@@ -43,7 +43,7 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
         catalyst env get acme-prod --output yaml
     """
     with Api(context()) as api:
-        show(output, api.get(f"/v1/{environment(name)}"), COLUMNS)
+        show_one(output, api.get(f"/v1/{environment(name)}"), COLUMNS)
 
 
 def create(
