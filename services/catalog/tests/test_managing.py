@@ -215,6 +215,22 @@ async def test_a_patch_of_a_plan_keeps_the_rest_and_a_stale_etag_is_refused(daem
     assert (changed.change, list(changed.changed_paths)) == (events_pb2.OfferChanged.CHANGE_UPDATED, ["popular"])
 
 
+async def test_one_limit_of_a_plan_is_changed_alone(daemon: RunningDaemon) -> None:
+    stub = shop(daemon)
+    held = await stub.GetPlan(rpc.GetPlanRequest(name="plans/s"))
+    assert all(held.limits.HasField(name) for name in ("cpu_milli", "ram_mb", "disk_gb"))
+    for paths in (["limits.ram_mb"], []):
+        wish = rpc.UpdatePlanRequest(plan={"name": held.name}, etag=held.etag, update_mask={"paths": paths})
+        wish.plan.limits.ram_mb = held.limits.ram_mb + 512
+        after = await stub.UpdatePlan(wish)
+        assert after.limits.ram_mb == held.limits.ram_mb + 512
+        assert (after.limits.cpu_milli, after.limits.disk_gb) == (held.limits.cpu_milli, held.limits.disk_gb)
+        held = after
+    open_end = rpc.UpdatePlanRequest(plan=held, etag=held.etag, update_mask={"paths": ["limits.disk_gb"]})
+    open_end.plan.limits.ClearField("disk_gb")
+    assert not (await stub.UpdatePlan(open_end)).limits.HasField("disk_gb"), "what is named and not set has no limit"
+
+
 async def test_a_price_is_changed_with_the_next_book_and_restarts_keep_it(start: Start, folder: Path) -> None:
     async with start() as daemon:
         stub = shop(daemon)

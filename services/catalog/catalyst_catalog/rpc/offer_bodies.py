@@ -40,6 +40,11 @@ def amounts(message: Any) -> dict[str, int | None]:
     return {name: getattr(message, name) if message.HasField(name) else None for name in LIMITS}
 
 
+def _limit(name: str) -> _Read:
+    """One dimension alone, so that to change it leaves the others as they are."""
+    return lambda message: {name: amounts(message.limits)[name]}
+
+
 def _sizes(message: pb.App) -> dict[str, Any]:
     return {"size": {"min": message.min_size, "recommended": message.recommended_size}}
 
@@ -64,6 +69,7 @@ FIELDS: Mapping[Kind, Mapping[str, _Read]] = {
         **_RETIRED,
         "price": _money,
         "limits": lambda m: amounts(m.limits),
+        **{f"limits.{name}": _limit(name) for name in LIMITS},
         "metered": _same("metered"),
         "popular": _same("popular"),
         "features": _list("features"),

@@ -1670,7 +1670,9 @@ class UpdatePlanRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Paths of the resource to change; an unknown one is refused. Default: every field that is set in the message."""
+        """Paths of the resource to change, a single limit as `limits.ram_mb`; an unknown one is refused. One that is named and
+        not set has no value afterwards. Default: every field that is set in the message, of the limits those that are set.
+        """
 
     def __init__(
         self,
