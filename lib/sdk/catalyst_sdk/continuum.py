@@ -92,6 +92,7 @@ class DatabaseView:
     epoch        highest epoch that this effector keeps
     age          seconds since the question was sent
     waiting      commits that wait for a synchronous standby; seen from the primary. Since 0.2
+    acts_after   seconds until the region acts on a grant, as it may have promised to hold off; its agent's word. Since 0.2
     """
 
     region: str
@@ -107,6 +108,7 @@ class DatabaseView:
     epoch: int | None = None
     age: float = 0.0
     waiting: int | None = None
+    acts_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ async def peers(agent: FakeAgent | None) -> AsyncIterator[GrpcPeer]:
 
 async def test_a_peer_hears_a_report_promises_and_keeps_a_token() -> None:
     agent = FakeAgent()
-    view = DatabaseView(EAST, Role.PRIMARY, writable=True, received="0/2D", sync=frozenset({WEST}), epoch=3, age=0.25)
+    view = DatabaseView(
+        EAST, Role.PRIMARY, writable=True, received="0/2D", sync=frozenset({WEST}), epoch=3, age=0.25, acts_after=7.5
+    )
     async with peers(agent) as peer:
         assert await peer.report(slot=SLOT, view=view) == replace(MINE, region="")
         assert await peer.hold_off(slot=SLOT, region=EAST, epoch=3, seconds=10.0) is True

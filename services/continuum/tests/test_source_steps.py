@@ -43,3 +43,26 @@ async def test_nothing_is_offered_before_the_other_region_has_all_of_the_log(
     )  # fmt: skip
     await source._offer(scene)
     assert hands.done == done
+
+
+async def test_writes_go_on_until_the_region_that_gains_may_act_on_a_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, done = [100.0], list[tuple[str, float]]()
+
+    async def passing(seconds: float) -> None:
+        clock[0] += seconds
+
+    async def effect(name: str, do: Any) -> None:
+        done.append((name, clock[0]))
+
+    def report(region: str) -> DatabaseView:
+        return DatabaseView(region, acts_after=max(0.0, 112.0 - clock[0]))
+
+    monkeypatch.setattr(source.asyncio, "sleep", passing)
+    scene: Any = SimpleNamespace(
+        run=SimpleNamespace(target=WEST, id="abcdefghij"), clock=lambda: Moment(clock[0], 0.0), effect=effect, epoch=1,
+        region=EAST, sight=SimpleNamespace(look_at_peer=Watched().look, report=report), waited_until=None,
+        hands=SimpleNamespace(traffic=None, promoter=None), duty=SimpleNamespace(profile=FAST, ttl=5, low_ttl=1),
+    )  # fmt: skip
+    await source._shorten(scene)
+    assert done == [("ttl", 100.0)]
+    assert scene.waited_until == pytest.approx(112.0), "nothing is drained before"

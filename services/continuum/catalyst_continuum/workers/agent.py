@@ -147,7 +147,8 @@ class Agent:
         self.sight.told(view)
         mine = self.sight.database() or DatabaseView(self.duty.region)
         known = max(mine.epoch or 0, self._memory.read(self.duty.slot).epoch)
-        return replace(mine, epoch=known or None)
+        acts_after = max(0.0, self._outlook.promised_until(self.sight.lease) - self._clock().boot)
+        return replace(mine, epoch=known or None, acts_after=acts_after)
 
     def take_token(self, run: str, token: DemotionToken) -> None:
         """Keep what a demoted primary left, for the promotion of the same run."""

@@ -38,7 +38,7 @@ class Outlook:
             standing.state, lease, readable=sight.is_readable, epoch=standing.epoch, authority=self._authority(lease),
             sent_at=standing.sent_at, claim=standing.claim, canary=standing.canary, fence=standing.proof,
             fence_began=standing.fence_began, promote_began=standing.promote_began, watch=sight.watch,
-            promised_until=self._promised_until(lease), busy=self._moves.is_busy,
+            promised_until=self.promised_until(lease), busy=self._moves.is_busy,
             reprotects=self._moves.reprotects,
         )  # fmt: skip
         planned, approved, forced = self._of_run()
@@ -81,7 +81,8 @@ class Outlook:
         view = self._acts.sight.report(lease.holder) if lease is not None else None
         return view.writable if view is not None else None
 
-    def _promised_until(self, lease: Lease | None) -> float:
+    def promised_until(self, lease: Lease | None) -> float:
+        """From when this region may act on a grant, on its clock; 0: at once."""
         standing, duty = self._acts.standing, self._acts.duty
         kept = self._acts.memory.read(duty.slot)
         # Whoever was promoted in this epoch has waited for its promises before; and nobody held the slot before the first one.

@@ -146,6 +146,8 @@ def told(view: DatabaseView) -> resources_pb2.DatabaseView:
     if view.committed_ms is not None:
         message.commit_time.FromMilliseconds(view.committed_ms)
     message.age.FromNanoseconds(int(max(0.0, view.age) * 1e9))
+    if view.acts_after > 0:
+        message.acts_after.FromNanoseconds(int(view.acts_after * 1e9))
     return message
 
 
@@ -166,6 +168,7 @@ def heard(message: resources_pb2.DatabaseView, region: str) -> DatabaseView:
         sync=frozenset(message.synchronous) or None,
         epoch=message.epoch or None,
         age=message.age.ToNanoseconds() / 1e9,
+        acts_after=message.acts_after.ToNanoseconds() / 1e9,
     )  # fmt: skip - one row
 
 

@@ -2991,6 +2991,7 @@ class DatabaseView(_message.Message):
     READY_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
+    ACTS_AFTER_FIELD_NUMBER: _builtins.int
     role: Global___DatabaseView.Role.ValueType
     """What it is."""
     writable: _builtins.bool
@@ -3019,6 +3020,12 @@ class DatabaseView(_message.Message):
     def age(self) -> _duration_pb2.Duration:
         """Time since it was observed, by the sender's clock."""
 
+    @_builtins.property
+    def acts_after(self) -> _duration_pb2.Duration:
+        """How long its agent keeps a promise, or waits out one that it may have given before it was started, until it acts on a
+        grant. Default: none.
+        """
+
     def __init__(
         self,
         *,
@@ -3033,10 +3040,11 @@ class DatabaseView(_message.Message):
         ready: _builtins.bool | None = ...,
         epoch: _builtins.int = ...,
         age: _duration_pb2.Duration | None = ...,
+        acts_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ready", b"_ready", "_timeline", b"_timeline", "_writable", b"_writable", "age", b"age", "commit_time", b"commit_time", "ready", b"ready", "timeline", b"timeline", "writable", b"writable"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ready", b"_ready", "_timeline", b"_timeline", "_writable", b"_writable", "acts_after", b"acts_after", "age", b"age", "commit_time", b"commit_time", "ready", b"ready", "timeline", b"timeline", "writable", b"writable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ready", b"_ready", "_timeline", b"_timeline", "_writable", b"_writable", "age", b"age", "commit_time", b"commit_time", "epoch", b"epoch", "ready", b"ready", "receive_lsn", b"receive_lsn", "replay_lsn", b"replay_lsn", "role", b"role", "synchronous", b"synchronous", "system_id", b"system_id", "timeline", b"timeline", "writable", b"writable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ready", b"_ready", "_timeline", b"_timeline", "_writable", b"_writable", "acts_after", b"acts_after", "age", b"age", "commit_time", b"commit_time", "epoch", b"epoch", "ready", b"ready", "receive_lsn", b"receive_lsn", "replay_lsn", b"replay_lsn", "role", b"role", "synchronous", b"synchronous", "system_id", b"system_id", "timeline", b"timeline", "writable", b"writable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ready: _TypeAlias = _typing.Literal["ready"]  # noqa: Y015
     _WhichOneofArgType__ready: _TypeAlias = _typing.Literal["_ready", b"_ready"]  # noqa: Y015

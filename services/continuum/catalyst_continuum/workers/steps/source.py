@@ -41,16 +41,28 @@ async def _has_short_answers(scene: Scene) -> bool:
 
 
 async def _shorten(scene: Scene) -> None:
-    """Shorten the answers' lifetime, and wait until none of the old ones is kept anywhere. The database makes ready meanwhile."""
+    """Shorten the answers' lifetime, and wait until none of the old ones is kept anywhere. The database makes ready meanwhile.
+
+    The region that gains may have promised not to, and waits for the end of that: better here, where writes go on, than
+    after the offer.
+    """
     duty = scene.duty
     await scene.effect(
         "ttl", lambda: scene.hands.traffic.set_ttl(ttl=duty.low_ttl, epoch=scene.epoch, run=scene.run.id)
     )
-    until = scene.clock().boot + (duty.ttl if duty.ttl > duty.low_ttl else 0)
+    patience = max(duty.ttl if duty.ttl > duty.low_ttl else 0, await _acts_after(scene))
+    until = scene.clock().boot + patience
     if (prepare := getattr(scene.hands.promoter, "prepare", None)) is not None:
         await prepare(region=scene.region, epoch=scene.epoch)
     await asyncio.sleep(max(0.0, until - scene.clock().boot))
     scene.waited_until = scene.clock().boot
+
+
+async def _acts_after(scene: Scene) -> float:
+    """Seconds until the region that gains would act on a grant; one that does not say so is not waited for."""
+    await scene.sight.look_at_peer(scene.run.target)
+    view = scene.sight.report(scene.run.target)
+    return view.acts_after if view is not None else 0.0
 
 
 async def _lengthen(scene: Scene) -> None:
