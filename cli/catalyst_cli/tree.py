@@ -275,7 +275,7 @@ def _billing(app: typer.Typer) -> None:
 def _catalogue(app: typer.Typer) -> None:
     from .commands.blueprint import author, publish
     from .commands.blueprint import looks as blueprint_looks
-    from .commands.catalog import issues, mirror, push, seed, sources, versions
+    from .commands.catalog import addons, issues, mirror, plans, push, seed, sources, versions
     from .commands.resource import author as resources
 
     _group(app, "blueprint", "Blueprints: find, look at, plan; and for authors lint, new, import.", {
@@ -287,7 +287,7 @@ def _catalogue(app: typer.Typer) -> None:
     _group(app, "resource", "Custom resources of Kubernetes, for those who write them: check, list kinds, print schemas.", {
         "lint": resources.lint_resources, "kinds": resources.kinds, "schema": resources.schema,
     })  # fmt: skip
-    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions.", {
+    catalogue = _group(app, "catalog", "The catalogue: its sources, their issues, moves of versions; plans and add-ons.", {
         "sync": sources.sync, "issues": issues.issues, "retry": issues.retry, "yank": versions.yank,
         "unyank": versions.unyank, "deprecate": versions.deprecate, "quarantine": versions.quarantine,
         "release": versions.release, "seed": seed.seed, "mirror": mirror.mirror,
@@ -295,6 +295,13 @@ def _catalogue(app: typer.Typer) -> None:
     })  # fmt: skip
     _group(catalogue, "source", "Where Blueprints come from.", {
         "list": sources.list_sources, "get": sources.get, "create": sources.create, "delete": sources.delete,
+    })  # fmt: skip
+    _group(catalogue, "plan", "Plans: what sizes are sold, at which price and with which limits.", {
+        "list": plans.list_plans, "get": plans.get, "create": plans.create, "update": plans.update, "delete": plans.delete,
+    })  # fmt: skip
+    _group(catalogue, "addon", "Add-ons: what is sold beside a plan.", {
+        "list": addons.list_add_ons, "get": addons.get, "create": addons.create, "update": addons.update,
+        "delete": addons.delete,
     })  # fmt: skip
 
 

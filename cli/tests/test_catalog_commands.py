@@ -184,3 +184,57 @@ async def test_what_is_mirrored_is_read_elsewhere_under_the_same_digests_and_onl
     assert [one.digest for one in found] == [row["digest"] for row in first]
     for one, folder in zip(found, ("db", "shop"), strict=True):
         assert one.files["blueprint.yaml"] == (home / "blueprints" / folder / "blueprint.yaml").read_bytes()
+
+
+async def test_a_plan_is_sold_changed_by_one_limit_retired_and_taken_away(run: Run) -> None:
+    terms = ("--title", "Team", "--price", "14.500 OMR", "--cpu", "3000", "--ram", "6144", "--disk", "40")
+    wish = ("catalog", "plan", "create", "team", *terms, "-o", "json")
+    data(await run(*wish, "--validate-only"))
+    assert (await run("catalog", "plan", "get", "team")).exception.exit_code == 3  # type: ignore[union-attr] # a Failure
+    once = ("--request-id", "6e1f5b8e-6a3c-4d55-9d1a-0a3f5a1f9a01")
+    made = data(await run(*wish, *once))
+    assert (made["name"], made["price"]["minor"], int(made["limits"]["ramMb"])) == ("plans/team", "14500", 6144)
+    assert data(await run(*wish, *once))["etag"] == made["etag"], "one wish, one plan"
+    assert getattr((await run(*wish)).exception, "why", "") == "SLUG_TAKEN"
+
+    previewed = data(await run("catalog", "plan", "update", "team", "--ram", "8192", "--validate-only", "-o", "json"))
+    assert (int(previewed["limits"]["ramMb"]), int(previewed["limits"]["cpuMilli"])) == (8192, 3000)
+    assert data(await run("catalog", "plan", "get", "team", "-o", "json"))["etag"] == made["etag"]
+    changed = data(
+        await run("catalog", "plan", "update", "plans/team", "--ram", "8192", "--unlimited", "disk", "-o", "json")
+    )
+    assert {key: int(value) for key, value in changed["limits"].items() if value is not None} == (
+        {"cpuMilli": 3000, "ramMb": 8192}
+    )  # fmt: skip - one comparison
+    stale = await run("catalog", "plan", "update", "team", "--popular", "--etag", made["etag"])
+    assert getattr(stale.exception, "why", "") == "ETAG_MISMATCH"
+    torn = await run("catalog", "plan", "update", "team", "--ram", "1", "--unlimited", "ram")
+    assert getattr(torn.exception, "exit_code", 0) == 2
+    assert getattr((await run("catalog", "plan", "update", "team")).exception, "exit_code", 0) == 2
+
+    data(await run("catalog", "plan", "update", "team", "--retired", "--etag", changed["etag"], "-o", "json"))
+    sold = (await run("catalog", "plan", "list", "-o", "name")).stdout.split()
+    every = (await run("catalog", "plan", "list", "--retired", "-o", "name")).stdout.split()
+    assert (set(every) - set(sold), set(sold) - set(every)) == ({"plans/team"}, set())
+    table = (await run("catalog", "plan", "get", "team")).stdout.splitlines()
+    assert table[1].split() == ["plans/team", "Team", "14.500", "OMR", "3000", "8192", "metered", "no", "yes"]
+    assert (await run("catalog", "plan", "delete", "team", "--validate-only")).exit_code == 0
+    assert (await run("catalog", "plan", "delete", "team", "--yes")).stdout.split() == ["plans/team"]
+    assert (await run("catalog", "plan", "get", "team")).exception.exit_code == 3  # type: ignore[union-attr] # a Failure
+
+
+async def test_an_add_on_is_sold_changed_retired_and_taken_away(run: Run) -> None:
+    terms = ("--title", "Archive", "--price", "3.000 OMR", "--blueprint", "db", "--attributes", '{"retention_days": 9}')
+    made = data(await run("catalog", "addon", "create", "archive", *terms, "-o", "json"))
+    assert (made["name"], made["blueprint"]) == ("addOns/archive", "blueprints/bp-db")
+    changed = data(await run("catalog", "addon", "update", "archive", "--price", "2.500 OMR", "-o", "json"))
+    assert (changed["price"]["minor"], changed["attributes"]) == ("2500", {"retention_days": 9})
+    free = data(await run("catalog", "addon", "update", "archive", "--blueprint", "", "--retired", "-o", "json"))
+    assert (free["blueprint"], free["retired"]) == ("", True)
+    sold = (await run("catalog", "addon", "list", "-o", "name")).stdout.split()
+    every = (await run("catalog", "addon", "list", "--retired", "-o", "name")).stdout.split()
+    assert set(every) - set(sold) == {"addOns/archive"}
+    for wrong in ("{", "[]"):
+        refused = await run("catalog", "addon", "update", "archive", "--attributes", wrong)
+        assert getattr(refused.exception, "exit_code", 0) == 2
+    assert (await run("catalog", "addon", "delete", "archive", "--yes")).stdout.split() == ["addOns/archive"]
