@@ -11,6 +11,7 @@ import httpx
 
 from .context import Context
 from .failures import EXIT_CODES, Failure
+from .remedies import ASK_ANOTHER, remedy
 
 PATIENCE = 30.0
 """Seconds for a call."""
@@ -18,41 +19,6 @@ RETRIES = (0.1, 0.3, 0.6)
 """Pauses before a call is made again that met no living gateway."""
 OUTRUN = 10
 """Readings of a resource that its workers may outrun."""
-ASK_ANOTHER = "ask somebody else to say: "
-NEXT_STEPS = {
-    "ORDER_UNPAID": "pay the order, or pass --voucher CODE",
-    "PLAN_STALE": "make the plan again: catalyst sovereign plan",
-    "PLAN_HASH_MISMATCH": "read the plan again and apply with the hash that it shows",
-    "RUN_IN_PROGRESS": "catalyst sovereign watch NAME",
-    "TOKEN_REJECTED": "start `catalyst dev`, or set CATALYST_CLI_TOKEN_FILE",
-    "GATE_SELF_APPROVAL": f"{ASK_ANOTHER}catalyst run approve RUN",
-    "GATE_NOT_OPEN": "catalyst run get RUN",
-    "BUDGET_EXCEEDED": "raise budget.monthly_limit in the file, or take less; then plan again",
-    "NAME_TAKEN": "choose another label: catalyst name check",
-    "ALREADY_COMMITTED": "catalyst name retarget NAME --target SLOT=ADDRESS changes where it points",
-    "ALLOCATION_NOT_FOUND": "catalyst name list",
-    "POOL_NOT_FOUND": "catalyst pool list",
-    "POOL_NOT_EMPTY": "catalyst name list POOL",
-    "PLUGIN_UNAVAILABLE": "catalyst plugins list",
-    "DEAD_LETTER_NOT_FOUND": "catalyst events dead-letters list",
-    "DEAD_LETTER_NOT_HANDLED": "mend what fails, then replay it again; or catalyst events dead-letters discard NAME",
-    "DAEMON_NOT_FOUND": "name one of these daemons",
-    "CELL_NOT_FOUND": "name one of the cells that `catalyst continuum witness verify SLOT` lists",
-    "REGION_INVALID": "catalyst continuum plan SLOT, or name another region of the slot",
-    "CONTINUUM_NOT_FOUND": "catalyst continuum list",
-    "NOT_SUSPENDED": "catalyst continuum suspend SLOT, then repeat the command",
-    "EPOCH_MOVED": "catalyst continuum get SLOT: its primary has moved",
-    "PLAN_DRIFTED": "catalyst continuum plan SLOT: read the plan again",
-    "ANTI_FLAP": "catalyst continuum ack SLOT says that the last failovers were seen",
-    "APPROVER_IS_REQUESTER": f"{ASK_ANOTHER}catalyst continuum approve RUN",
-    "INCARNATION_MISMATCH": "look at the cell again: catalyst continuum witness verify SLOT",
-    "CELL_NOT_QUARANTINED": "see how the cells are: catalyst continuum witness verify SLOT",
-    "BUS_UNAVAILABLE": "catalyst doctor",
-    "REGISTRAR_NOT_FOUND": "catalyst registrar list",
-    "REGISTRAR_ACCOUNT_NOT_FOUND": "catalyst registrar accounts list",
-    "ETAG_MISMATCH": "read the resource again and repeat the command",
-}
-"""What to do about a refusal, by its reason."""
 
 
 class Api:
@@ -229,8 +195,8 @@ def _refused(answer: httpx.Response) -> Failure:
         return _no_name(str(answer.request.url.path), reason)
     details = tuple(f"{v['field']}: {v['description']}" for v in problem.get("violations", ()))
     return Refused(
-        reason, problem["detail"], why=reason, next_step=NEXT_STEPS.get(reason, ""), details=details,
-        exit_code=EXIT_CODES.get(code, 1), trace_id=problem.get("traceId", ""),
+        reason, problem["detail"], why=reason, next_step=remedy(reason, problem.get("metadata", {})),
+        details=details, exit_code=EXIT_CODES.get(code, 1), trace_id=problem.get("traceId", ""),
     )  # fmt: skip
 
 
@@ -239,8 +205,8 @@ def _told(problem: Mapping[str, Any]) -> "Refused":
     reason, code = str(problem.get("reason", "")), str(problem.get("code", ""))
     details = tuple(f"{v['field']}: {v['description']}" for v in problem.get("violations", ()))
     return Refused(
-        reason, str(problem.get("message", "")) or "the stream failed", why=reason, next_step=NEXT_STEPS.get(reason, ""),
-        details=details, exit_code=EXIT_CODES.get(code, 1),
+        reason, str(problem.get("message", "")) or "the stream failed", why=reason,
+        next_step=remedy(reason, problem.get("metadata", {})), details=details, exit_code=EXIT_CODES.get(code, 1),
     )  # fmt: skip
 
 

@@ -133,6 +133,12 @@ def comments(*ends: str) -> Iterator[tuple[str, str]]:
         yield from ((f"{file.package}.{name}", said.get(path, "")) for path, name in _places(file))
 
 
+def said_of_methods() -> Iterator[tuple[str, str]]:
+    """Full name of each method, and its comment."""
+    methods = {f"{rpc.service}.{rpc.method.name}" for rpc in rpcs()}
+    return ((name, comment) for name, comment in comments("service.proto") if name in methods)
+
+
 def without_comment() -> Iterator[str]:
     """Every service, method, message, field, enum and value that has no sentence."""
     return (name for name, comment in comments() if not comment)

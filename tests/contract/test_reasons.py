@@ -1,12 +1,17 @@
 """The page of error reasons is complete and true, and each reason keeps the rules of conventions, section 2."""
 
+import json
 import re
 import string
 from collections import Counter, defaultdict
 
+from catalyst_cli.remedies import NEXT_STEPS
+from catalyst_cli.tree import build
 from catalyst_mesh.http_statuses import CASES, OF_REASON
+from click import Group
+from typer.main import get_command
 
-from . import contracts, reasons
+from . import contracts, reasons, remedies
 from .reasons import Row
 
 PAGE = contracts.ROOT / "docs" / "reference" / "errors.md"
@@ -53,6 +58,16 @@ def test_a_reason_has_one_code_in_all_daemons_and_contracts() -> None:
     assert {reason: found for reason, found in codes().items() if len(found) > 1} == {}
 
 
+def test_a_contract_names_no_reason_that_nobody_gives() -> None:
+    known = {row.reason for row in reasons.rows()} | {reason for _, reason in reasons.of_plugins()}
+    unknown = defaultdict(set)
+    for rpc, comment in contracts.said_of_methods():
+        for _, words in re.findall(rf"\b({CODES})\b([^;.]*)", re.sub(r"\([^)]*\)", "", comment)):
+            for reason in set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", words)) - known:
+                unknown[reason].add(rpc)
+    assert dict(unknown) == {}
+
+
 def test_reasons_are_short_and_upper_snake() -> None:
     assert [r for r in codes() if not re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", r) or len(r) > 63] == []
 
@@ -78,3 +93,20 @@ def test_every_value_of_a_sentence_is_given_where_it_is_made() -> None:
         if name in needed and name not in twice and not needed[name] <= given
     ]
     assert wrong == []
+
+
+def test_what_a_command_says_to_do_is_what_the_page_says() -> None:
+    assert remedies.FILE.read_text() == remedies.text(), "run python -m tests.contract.remedies"
+    assert len(json.loads(remedies.text())) > 100
+
+
+def test_a_command_that_is_recommended_is_there() -> None:
+    known = {row.reason for row in reasons.rows()}
+    assert set(NEXT_STEPS) <= known
+    for said in NEXT_STEPS.values():
+        for line in re.findall(r"catalyst ([a-z][a-z -]*[a-z])", said):
+            words = line.split()
+            found = get_command(build(words[0]))
+            while words and isinstance(found, Group) and words[0] in found.commands:
+                found = found.commands[words.pop(0)]
+            assert not isinstance(found, Group) or words == [], (said, words)

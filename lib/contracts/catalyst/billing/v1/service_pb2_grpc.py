@@ -739,7 +739,7 @@ class QuoteServiceServicer:
     def CreateQuote(self, request, context):
         """Prices a selection and stores the signed quote. Opens the account at its first use. Holds nothing.
         Role: org-admin. Errors: INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`, `APP_UNKNOWN`, `BUNDLE_UNKNOWN`,
-        `AMOUNT_NOT_ACCEPTED`, `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
+        `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
         `TRIAL_USED`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
         `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; NOT_FOUND `VOUCHER_NOT_FOUND`; UNAVAILABLE `CATALOG_UNAVAILABLE`, never a
         cheaper price.
@@ -897,8 +897,8 @@ class OrderServiceServicer:
         the order. With `validate_only` the order is answered as PRICED.
         Role: org-admin. Errors: NOT_FOUND `QUOTE_NOT_FOUND`; FAILED_PRECONDITION `QUOTE_INVALID`, `QUOTE_EXPIRED`,
         `ORDER_OPEN` while another of this kind is open, `CREDIT_INSUFFICIENT`, `CAPACITY`, `SOVEREIGN_TAKEN`,
-        `SUBDOMAIN_INVALID`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
-        `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; INVALID_ARGUMENT `AMOUNT_NOT_ACCEPTED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
+        `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
+        `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
         with everything released, `CATALOG_UNAVAILABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -345,7 +345,7 @@ class QuoteServiceStub:
     CreateQuote: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateQuoteRequest, _resources_pb2.Quote]
     """Prices a selection and stores the signed quote. Opens the account at its first use. Holds nothing.
     Role: org-admin. Errors: INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`, `APP_UNKNOWN`, `BUNDLE_UNKNOWN`,
-    `AMOUNT_NOT_ACCEPTED`, `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
+    `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
     `TRIAL_USED`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
     `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; NOT_FOUND `VOUCHER_NOT_FOUND`; UNAVAILABLE `CATALOG_UNAVAILABLE`, never a
     cheaper price.
@@ -365,7 +365,7 @@ class QuoteServiceAsyncStub(QuoteServiceStub):
     CreateQuote: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateQuoteRequest, _resources_pb2.Quote]  # type: ignore[assignment]
     """Prices a selection and stores the signed quote. Opens the account at its first use. Holds nothing.
     Role: org-admin. Errors: INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`, `APP_UNKNOWN`, `BUNDLE_UNKNOWN`,
-    `AMOUNT_NOT_ACCEPTED`, `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
+    `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
     `TRIAL_USED`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
     `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; NOT_FOUND `VOUCHER_NOT_FOUND`; UNAVAILABLE `CATALOG_UNAVAILABLE`, never a
     cheaper price.
@@ -388,7 +388,7 @@ class QuoteServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resources_pb2.Quote, _abc.Awaitable[_resources_pb2.Quote]]:
         """Prices a selection and stores the signed quote. Opens the account at its first use. Holds nothing.
         Role: org-admin. Errors: INVALID_ARGUMENT `PLAN_UNKNOWN`, `ADD_ON_UNKNOWN`, `APP_UNKNOWN`, `BUNDLE_UNKNOWN`,
-        `AMOUNT_NOT_ACCEPTED`, `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
+        `CURRENCY_UNSUPPORTED`; FAILED_PRECONDITION `APP_NOT_DEPLOYABLE`, `RATE_UNSET`,
         `TRIAL_USED`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
         `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; NOT_FOUND `VOUCHER_NOT_FOUND`; UNAVAILABLE `CATALOG_UNAVAILABLE`, never a
         cheaper price.
@@ -421,8 +421,8 @@ class OrderServiceStub:
     the order. With `validate_only` the order is answered as PRICED.
     Role: org-admin. Errors: NOT_FOUND `QUOTE_NOT_FOUND`; FAILED_PRECONDITION `QUOTE_INVALID`, `QUOTE_EXPIRED`,
     `ORDER_OPEN` while another of this kind is open, `CREDIT_INSUFFICIENT`, `CAPACITY`, `SOVEREIGN_TAKEN`,
-    `SUBDOMAIN_INVALID`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
-    `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; INVALID_ARGUMENT `AMOUNT_NOT_ACCEPTED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
+    `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
+    `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
     with everything released, `CATALOG_UNAVAILABLE`.
     """
     CreateTopUp: _grpc.UnaryUnaryMultiCallable[_service_pb2.CreateTopUpRequest, _resources_pb2.Order]
@@ -469,8 +469,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     the order. With `validate_only` the order is answered as PRICED.
     Role: org-admin. Errors: NOT_FOUND `QUOTE_NOT_FOUND`; FAILED_PRECONDITION `QUOTE_INVALID`, `QUOTE_EXPIRED`,
     `ORDER_OPEN` while another of this kind is open, `CREDIT_INSUFFICIENT`, `CAPACITY`, `SOVEREIGN_TAKEN`,
-    `SUBDOMAIN_INVALID`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
-    `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; INVALID_ARGUMENT `AMOUNT_NOT_ACCEPTED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
+    `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
+    `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
     with everything released, `CATALOG_UNAVAILABLE`.
     """
     CreateTopUp: _aio.UnaryUnaryMultiCallable[_service_pb2.CreateTopUpRequest, _resources_pb2.Order]  # type: ignore[assignment]
@@ -520,8 +520,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         the order. With `validate_only` the order is answered as PRICED.
         Role: org-admin. Errors: NOT_FOUND `QUOTE_NOT_FOUND`; FAILED_PRECONDITION `QUOTE_INVALID`, `QUOTE_EXPIRED`,
         `ORDER_OPEN` while another of this kind is open, `CREDIT_INSUFFICIENT`, `CAPACITY`, `SOVEREIGN_TAKEN`,
-        `SUBDOMAIN_INVALID`, `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
-        `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; INVALID_ARGUMENT `AMOUNT_NOT_ACCEPTED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
+        `VOUCHER_ALREADY_USED`, `VOUCHER_EXHAUSTED`, `VOUCHER_NOT_ELIGIBLE`, `VOUCHER_NOT_ACTIVE`,
+        `ACCOUNT_FROZEN`, `ACCOUNT_CLOSED`; UNAVAILABLE `PAYMENT_UNAVAILABLE`
         with everything released, `CATALOG_UNAVAILABLE`.
         """
 

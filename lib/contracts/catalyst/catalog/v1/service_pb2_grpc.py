@@ -174,7 +174,7 @@ class CatalogServiceServicer:
     def SearchCards(self, request, context):
         """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
         over the same filter.
-        Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`, `ORDER_BY_INVALID`.
+        Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

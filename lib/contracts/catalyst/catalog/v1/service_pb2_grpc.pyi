@@ -71,7 +71,7 @@ class CatalogServiceStub:
     SearchCards: _grpc.UnaryUnaryMultiCallable[_service_pb2.SearchCardsRequest, _service_pb2.SearchCardsResponse]
     """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
     over the same filter.
-    Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`, `ORDER_BY_INVALID`.
+    Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
     """
     CompareVersions: _grpc.UnaryUnaryMultiCallable[_service_pb2.CompareVersionsRequest, _service_pb2.CompareVersionsResponse]
     """Says how two versions of one Blueprint differ.
@@ -165,7 +165,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     SearchCards: _aio.UnaryUnaryMultiCallable[_service_pb2.SearchCardsRequest, _service_pb2.SearchCardsResponse]  # type: ignore[assignment]
     """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
     over the same filter.
-    Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`, `ORDER_BY_INVALID`.
+    Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
     """
     CompareVersions: _aio.UnaryUnaryMultiCallable[_service_pb2.CompareVersionsRequest, _service_pb2.CompareVersionsResponse]  # type: ignore[assignment]
     """Says how two versions of one Blueprint differ.
@@ -292,7 +292,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.SearchCardsResponse, _abc.Awaitable[_service_pb2.SearchCardsResponse]]:
         """Finds cards: every word must hit, by prefix, accents and case set aside. Answers page, facet counts and total
         over the same filter.
-        Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`, `ORDER_BY_INVALID`.
+        Role: any member; anonymous sees listed ones. Errors: INVALID_ARGUMENT `PAGE_TOKEN_INVALID`.
         """
 
     @_abc_1.abstractmethod

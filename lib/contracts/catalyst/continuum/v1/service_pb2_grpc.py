@@ -226,8 +226,8 @@ class ContinuumServiceServicer:
         """Starts a run; the operation ends with the Run, its metadata is RunMetadata. Where approval is needed the run waits
         for it.
         Errors: INVALID_ARGUMENT REGION_INVALID; ABORTED EPOCH_MOVED, PLAN_DRIFTED; FAILED_PRECONDITION PLAN_BLOCKED
-        (blockers as violations), ANTI_FLAP, SUSPENDED, WITNESS_UNSAFE, DATA_LOSS_RISK; ALREADY_EXISTS RUN_IN_PROGRESS
-        (metadata `run`); UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN (the same `request_id` is safe). Role: org-admin.
+        (blockers as violations, a possible loss of data among them), SUSPENDED, WITNESS_UNSAFE; ALREADY_EXISTS
+        RUN_IN_PROGRESS (metadata `run`); UNAVAILABLE NO_QUORUM (the same `request_id` is safe). Role: org-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -273,8 +273,8 @@ class ContinuumServiceServicer:
 
     def AbortRun(self, request, context):
         """Takes a run back step by step; possible until the epoch moves.
-        Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN; UNAVAILABLE
-        OUTCOME_UNKNOWN. Role: org-admin.
+        Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN. Role:
+        org-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -283,7 +283,7 @@ class ContinuumServiceServicer:
 
     def Suspend(self, request, context):
         """Freezes the register: nobody claims, the holder renews on and keeps its deadline. Suspended already is fine.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM. Role:
         org-admin.
         Since 0.1.
         """
@@ -293,7 +293,7 @@ class ContinuumServiceServicer:
 
     def Resume(self, request, context):
         """Thaws the register. Not suspended is fine.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM. Role:
         org-admin.
         Since 0.1.
         """
@@ -316,8 +316,8 @@ class ContinuumServiceServicer:
         region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
         with the Run.
         Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
-        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+        FAILED_PRECONDITION SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`).
         Role: sovereign-admin.
         Since 0.1.
         """
@@ -347,7 +347,7 @@ class ContinuumServiceServicer:
         """Copies the committed record to a cell that lost its memory and lets it count again. Needs a majority of all cells
         among the others.
         Errors: NOT_FOUND CELL_NOT_FOUND; FAILED_PRECONDITION CELL_NOT_QUARANTINED, INCARNATION_MISMATCH; UNAVAILABLE
-        NO_QUORUM, OUTCOME_UNKNOWN. Role: sovereign-admin.
+        NO_QUORUM. Role: sovereign-admin.
         Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -86,8 +86,8 @@ class ContinuumServiceStub:
     """Starts a run; the operation ends with the Run, its metadata is RunMetadata. Where approval is needed the run waits
     for it.
     Errors: INVALID_ARGUMENT REGION_INVALID; ABORTED EPOCH_MOVED, PLAN_DRIFTED; FAILED_PRECONDITION PLAN_BLOCKED
-    (blockers as violations), ANTI_FLAP, SUSPENDED, WITNESS_UNSAFE, DATA_LOSS_RISK; ALREADY_EXISTS RUN_IN_PROGRESS
-    (metadata `run`); UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN (the same `request_id` is safe). Role: org-admin.
+    (blockers as violations, a possible loss of data among them), SUSPENDED, WITNESS_UNSAFE; ALREADY_EXISTS
+    RUN_IN_PROGRESS (metadata `run`); UNAVAILABLE NO_QUORUM (the same `request_id` is safe). Role: org-admin.
     Since 0.1.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_service_pb2.GetRunRequest, _resources_pb2.Run]
@@ -113,19 +113,19 @@ class ContinuumServiceStub:
     """
     AbortRun: _grpc.UnaryUnaryMultiCallable[_service_pb2.AbortRunRequest, _resources_pb2.Run]
     """Takes a run back step by step; possible until the epoch moves.
-    Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN; UNAVAILABLE
-    OUTCOME_UNKNOWN. Role: org-admin.
+    Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN. Role:
+    org-admin.
     Since 0.1.
     """
     Suspend: _grpc.UnaryUnaryMultiCallable[_service_pb2.SuspendRequest, _resources_pb2.Continuum]
     """Freezes the register: nobody claims, the holder renews on and keeps its deadline. Suspended already is fine.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM. Role:
     org-admin.
     Since 0.1.
     """
     Resume: _grpc.UnaryUnaryMultiCallable[_service_pb2.ResumeRequest, _resources_pb2.Continuum]
     """Thaws the register. Not suspended is fine.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM. Role:
     org-admin.
     Since 0.1.
     """
@@ -140,8 +140,8 @@ class ContinuumServiceStub:
     region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
     with the Run.
     Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
-    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+    FAILED_PRECONDITION SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`).
     Role: sovereign-admin.
     Since 0.1.
     """
@@ -159,7 +159,7 @@ class ContinuumServiceStub:
     """Copies the committed record to a cell that lost its memory and lets it count again. Needs a majority of all cells
     among the others.
     Errors: NOT_FOUND CELL_NOT_FOUND; FAILED_PRECONDITION CELL_NOT_QUARANTINED, INCARNATION_MISMATCH; UNAVAILABLE
-    NO_QUORUM, OUTCOME_UNKNOWN. Role: sovereign-admin.
+    NO_QUORUM. Role: sovereign-admin.
     Since 0.1.
     """
 
@@ -218,8 +218,8 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     """Starts a run; the operation ends with the Run, its metadata is RunMetadata. Where approval is needed the run waits
     for it.
     Errors: INVALID_ARGUMENT REGION_INVALID; ABORTED EPOCH_MOVED, PLAN_DRIFTED; FAILED_PRECONDITION PLAN_BLOCKED
-    (blockers as violations), ANTI_FLAP, SUSPENDED, WITNESS_UNSAFE, DATA_LOSS_RISK; ALREADY_EXISTS RUN_IN_PROGRESS
-    (metadata `run`); UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN (the same `request_id` is safe). Role: org-admin.
+    (blockers as violations, a possible loss of data among them), SUSPENDED, WITNESS_UNSAFE; ALREADY_EXISTS
+    RUN_IN_PROGRESS (metadata `run`); UNAVAILABLE NO_QUORUM (the same `request_id` is safe). Role: org-admin.
     Since 0.1.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_service_pb2.GetRunRequest, _resources_pb2.Run]  # type: ignore[assignment]
@@ -245,19 +245,19 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     """
     AbortRun: _aio.UnaryUnaryMultiCallable[_service_pb2.AbortRunRequest, _resources_pb2.Run]  # type: ignore[assignment]
     """Takes a run back step by step; possible until the epoch moves.
-    Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN; UNAVAILABLE
-    OUTCOME_UNKNOWN. Role: org-admin.
+    Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN. Role:
+    org-admin.
     Since 0.1.
     """
     Suspend: _aio.UnaryUnaryMultiCallable[_service_pb2.SuspendRequest, _resources_pb2.Continuum]  # type: ignore[assignment]
     """Freezes the register: nobody claims, the holder renews on and keeps its deadline. Suspended already is fine.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM. Role:
     org-admin.
     Since 0.1.
     """
     Resume: _aio.UnaryUnaryMultiCallable[_service_pb2.ResumeRequest, _resources_pb2.Continuum]  # type: ignore[assignment]
     """Thaws the register. Not suspended is fine.
-    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+    Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM. Role:
     org-admin.
     Since 0.1.
     """
@@ -272,8 +272,8 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
     with the Run.
     Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-    FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
-    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+    FAILED_PRECONDITION SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+    region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`).
     Role: sovereign-admin.
     Since 0.1.
     """
@@ -291,7 +291,7 @@ class ContinuumServiceAsyncStub(ContinuumServiceStub):
     """Copies the committed record to a cell that lost its memory and lets it count again. Needs a majority of all cells
     among the others.
     Errors: NOT_FOUND CELL_NOT_FOUND; FAILED_PRECONDITION CELL_NOT_QUARANTINED, INCARNATION_MISMATCH; UNAVAILABLE
-    NO_QUORUM, OUTCOME_UNKNOWN. Role: sovereign-admin.
+    NO_QUORUM. Role: sovereign-admin.
     Since 0.1.
     """
 
@@ -395,8 +395,8 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts a run; the operation ends with the Run, its metadata is RunMetadata. Where approval is needed the run waits
         for it.
         Errors: INVALID_ARGUMENT REGION_INVALID; ABORTED EPOCH_MOVED, PLAN_DRIFTED; FAILED_PRECONDITION PLAN_BLOCKED
-        (blockers as violations), ANTI_FLAP, SUSPENDED, WITNESS_UNSAFE, DATA_LOSS_RISK; ALREADY_EXISTS RUN_IN_PROGRESS
-        (metadata `run`); UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN (the same `request_id` is safe). Role: org-admin.
+        (blockers as violations, a possible loss of data among them), SUSPENDED, WITNESS_UNSAFE; ALREADY_EXISTS
+        RUN_IN_PROGRESS (metadata `run`); UNAVAILABLE NO_QUORUM (the same `request_id` is safe). Role: org-admin.
         Since 0.1.
         """
 
@@ -452,8 +452,8 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Run, _abc.Awaitable[_resources_pb2.Run]]:
         """Takes a run back step by step; possible until the epoch moves.
-        Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN; UNAVAILABLE
-        OUTCOME_UNKNOWN. Role: org-admin.
+        Errors: NOT_FOUND RUN_NOT_FOUND; ABORTED ETAG_MISMATCH; FAILED_PRECONDITION PAST_NO_RETURN. Role:
+        org-admin.
         Since 0.1.
         """
 
@@ -464,7 +464,7 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Continuum, _abc.Awaitable[_resources_pb2.Continuum]]:
         """Freezes the register: nobody claims, the holder renews on and keeps its deadline. Suspended already is fine.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION RUN_UNDER_WAY; UNAVAILABLE NO_QUORUM. Role:
         org-admin.
         Since 0.1.
         """
@@ -476,7 +476,7 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resources_pb2.Continuum, _abc.Awaitable[_resources_pb2.Continuum]]:
         """Thaws the register. Not suspended is fine.
-        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM, OUTCOME_UNKNOWN. Role:
+        Errors: ABORTED ETAG_MISMATCH; FAILED_PRECONDITION WITNESS_UNSAFE; UNAVAILABLE NO_QUORUM. Role:
         org-admin.
         Since 0.1.
         """
@@ -503,8 +503,8 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         region goes on by its own clock, and gives way where the register says that another holder lives. The operation ends
         with the Run.
         Errors: INVALID_ARGUMENT REGION_INVALID, REASON_MISSING; ABORTED EPOCH_MOVED; ALREADY_EXISTS RUN_IN_PROGRESS;
-        FAILED_PRECONDITION DATA_LOSS_RISK, SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
-        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`), OUTCOME_UNKNOWN.
+        FAILED_PRECONDITION SUSPENDED, with `unwitnessed` WITNESS_ANSWERS, HOLDER_WRITES, WITNESS_UNSAFE (the
+        region saw no record that could be taken over from); UNAVAILABLE NO_QUORUM (unless `unwitnessed`).
         Role: sovereign-admin.
         Since 0.1.
         """
@@ -540,7 +540,7 @@ class ContinuumServiceServicer(metaclass=_abc_1.ABCMeta):
         """Copies the committed record to a cell that lost its memory and lets it count again. Needs a majority of all cells
         among the others.
         Errors: NOT_FOUND CELL_NOT_FOUND; FAILED_PRECONDITION CELL_NOT_QUARANTINED, INCARNATION_MISMATCH; UNAVAILABLE
-        NO_QUORUM, OUTCOME_UNKNOWN. Role: sovereign-admin.
+        NO_QUORUM. Role: sovereign-admin.
         Since 0.1.
         """
 

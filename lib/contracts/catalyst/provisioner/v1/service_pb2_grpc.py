@@ -785,7 +785,7 @@ class RunServiceServicer:
     def RetryStep(self, request, context):
         """Runs a failed or skipped step again, and with it only what was skipped because of it. A component is reconciled
         anew in its cluster. A failed run that is not final goes on.
-        Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_NOT_RETRYABLE with its state, RUN_TERMINAL;
+        Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_STATE, RUN_TERMINAL;
         ALREADY_EXISTS RUN_IN_PROGRESS; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT REQUEST_ID_REUSED.
         Role: sovereign-admin. Since 0.1.
         """
@@ -838,7 +838,7 @@ class RunServiceServicer:
         """Sends events from a number on, first those stored, then those to come, none twice and none missing. A number beyond
         the end waits. For a run that has ended the last message has seq 0, code `done` and the final state as
         `data.state`; the stream then closes. The stream of a Sovereign stays open.
-        Errors: as ListEvents; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+        Errors: as ListEvents.
         Role: as GetRun. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -857,7 +857,7 @@ class RunServiceServicer:
     def WatchLogs(self, request, context):
         """Sends log lines from a number on, first those stored, then those to come. For a run that has ended the stream
         closes after the last line; lines that come later are listed as late.
-        Errors: as ListLogs; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+        Errors: as ListLogs.
         Role: as ListLogs. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1413,7 +1413,7 @@ class AgentServiceServicer:
     def Renew(self, request, context):
         """Gives a new certificate and agent token for the same server. The old ones live on to their end. Asked for at two
         thirds of their life.
-        Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+        Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
         CSR_INVALID.
         Role: the agent of that server. Since 0.1.
         """
@@ -1426,8 +1426,8 @@ class AgentServiceServicer:
         AgentCommand.ack once they are committed; after a break the agent sends again from the first one not acknowledged
         and repeats are dropped. A command is sent again until its result has come. A second stream of one server closes
         the first.
-        Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
-        REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB, TOO_MANY_REPORTS; ABORTED STREAM_REPLACED.
+        Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+        REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB; ABORTED STREAM_REPLACED.
         Role: the agent of that server. Since 0.1.
         The messages are what they say and no envelopes of a call, hence their names:
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -1645,7 +1645,7 @@ class InfrastructureServiceServicer:
 
     def WatchComponents(self, request, context):
         """Sends each component once, then each change of one. Begins anew after a break.
-        Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND; RESOURCE_EXHAUSTED WATCH_TOO_SLOW.
+        Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND.
         Role: as GetTopology. Since 0.1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -400,7 +400,7 @@ class RunServiceStub:
     RetryStep: _grpc.UnaryUnaryMultiCallable[_service_pb2.RetryStepRequest, _resources_pb2.Step]
     """Runs a failed or skipped step again, and with it only what was skipped because of it. A component is reconciled
     anew in its cluster. A failed run that is not final goes on.
-    Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_NOT_RETRYABLE with its state, RUN_TERMINAL;
+    Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_STATE, RUN_TERMINAL;
     ALREADY_EXISTS RUN_IN_PROGRESS; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT REQUEST_ID_REUSED.
     Role: sovereign-admin. Since 0.1.
     """
@@ -433,7 +433,7 @@ class RunServiceStub:
     """Sends events from a number on, first those stored, then those to come, none twice and none missing. A number beyond
     the end waits. For a run that has ended the last message has seq 0, code `done` and the final state as
     `data.state`; the stream then closes. The stream of a Sovereign stays open.
-    Errors: as ListEvents; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+    Errors: as ListEvents.
     Role: as GetRun. Since 0.1.
     """
     ListLogs: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListLogsRequest, _service_pb2.ListLogsResponse]
@@ -444,7 +444,7 @@ class RunServiceStub:
     WatchLogs: _grpc.UnaryStreamMultiCallable[_service_pb2.WatchLogsRequest, _resources_pb2.LogLine]
     """Sends log lines from a number on, first those stored, then those to come. For a run that has ended the stream
     closes after the last line; lines that come later are listed as late.
-    Errors: as ListLogs; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+    Errors: as ListLogs.
     Role: as ListLogs. Since 0.1.
     """
 
@@ -500,7 +500,7 @@ class RunServiceAsyncStub(RunServiceStub):
     RetryStep: _aio.UnaryUnaryMultiCallable[_service_pb2.RetryStepRequest, _resources_pb2.Step]  # type: ignore[assignment]
     """Runs a failed or skipped step again, and with it only what was skipped because of it. A component is reconciled
     anew in its cluster. A failed run that is not final goes on.
-    Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_NOT_RETRYABLE with its state, RUN_TERMINAL;
+    Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_STATE, RUN_TERMINAL;
     ALREADY_EXISTS RUN_IN_PROGRESS; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT REQUEST_ID_REUSED.
     Role: sovereign-admin. Since 0.1.
     """
@@ -533,7 +533,7 @@ class RunServiceAsyncStub(RunServiceStub):
     """Sends events from a number on, first those stored, then those to come, none twice and none missing. A number beyond
     the end waits. For a run that has ended the last message has seq 0, code `done` and the final state as
     `data.state`; the stream then closes. The stream of a Sovereign stays open.
-    Errors: as ListEvents; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+    Errors: as ListEvents.
     Role: as GetRun. Since 0.1.
     """
     ListLogs: _aio.UnaryUnaryMultiCallable[_service_pb2.ListLogsRequest, _service_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -544,7 +544,7 @@ class RunServiceAsyncStub(RunServiceStub):
     WatchLogs: _aio.UnaryStreamMultiCallable[_service_pb2.WatchLogsRequest, _resources_pb2.LogLine]  # type: ignore[assignment]
     """Sends log lines from a number on, first those stored, then those to come. For a run that has ended the stream
     closes after the last line; lines that come later are listed as late.
-    Errors: as ListLogs; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+    Errors: as ListLogs.
     Role: as ListLogs. Since 0.1.
     """
 
@@ -645,7 +645,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_resources_pb2.Step, _abc.Awaitable[_resources_pb2.Step]]:
         """Runs a failed or skipped step again, and with it only what was skipped because of it. A component is reconciled
         anew in its cluster. A failed run that is not final goes on.
-        Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_NOT_RETRYABLE with its state, RUN_TERMINAL;
+        Errors: NOT_FOUND STEP_NOT_FOUND; FAILED_PRECONDITION STEP_STATE, RUN_TERMINAL;
         ALREADY_EXISTS RUN_IN_PROGRESS; ABORTED ETAG_MISMATCH; INVALID_ARGUMENT REQUEST_ID_REUSED.
         Role: sovereign-admin. Since 0.1.
         """
@@ -708,7 +708,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends events from a number on, first those stored, then those to come, none twice and none missing. A number beyond
         the end waits. For a run that has ended the last message has seq 0, code `done` and the final state as
         `data.state`; the stream then closes. The stream of a Sovereign stays open.
-        Errors: as ListEvents; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+        Errors: as ListEvents.
         Role: as GetRun. Since 0.1.
         """
 
@@ -731,7 +731,7 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_resources_pb2.LogLine], _abc.AsyncIterator[_resources_pb2.LogLine]]:
         """Sends log lines from a number on, first those stored, then those to come. For a run that has ended the stream
         closes after the last line; lines that come later are listed as late.
-        Errors: as ListLogs; RESOURCE_EXHAUSTED WATCH_TOO_SLOW with `last_seq`.
+        Errors: as ListLogs.
         Role: as ListLogs. Since 0.1.
         """
 
@@ -759,7 +759,7 @@ class AgentServiceStub:
     Renew: _grpc.UnaryUnaryMultiCallable[_service_pb2.RenewRequest, _service_pb2.RenewResponse]
     """Gives a new certificate and agent token for the same server. The old ones live on to their end. Asked for at two
     thirds of their life.
-    Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+    Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
     CSR_INVALID.
     Role: the agent of that server. Since 0.1.
     """
@@ -768,8 +768,8 @@ class AgentServiceStub:
     AgentCommand.ack once they are committed; after a break the agent sends again from the first one not acknowledged
     and repeats are dropped. A command is sent again until its result has come. A second stream of one server closes
     the first.
-    Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
-    REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB, TOO_MANY_REPORTS; ABORTED STREAM_REPLACED.
+    Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+    REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB; ABORTED STREAM_REPLACED.
     Role: the agent of that server. Since 0.1.
     The messages are what they say and no envelopes of a call, hence their names:
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -795,7 +795,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Renew: _aio.UnaryUnaryMultiCallable[_service_pb2.RenewRequest, _service_pb2.RenewResponse]  # type: ignore[assignment]
     """Gives a new certificate and agent token for the same server. The old ones live on to their end. Asked for at two
     thirds of their life.
-    Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+    Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
     CSR_INVALID.
     Role: the agent of that server. Since 0.1.
     """
@@ -804,8 +804,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     AgentCommand.ack once they are committed; after a break the agent sends again from the first one not acknowledged
     and repeats are dropped. A command is sent again until its result has come. A second stream of one server closes
     the first.
-    Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
-    REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB, TOO_MANY_REPORTS; ABORTED STREAM_REPLACED.
+    Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+    REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB; ABORTED STREAM_REPLACED.
     Role: the agent of that server. Since 0.1.
     The messages are what they say and no envelopes of a call, hence their names:
     buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -840,7 +840,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.RenewResponse, _abc.Awaitable[_service_pb2.RenewResponse]]:
         """Gives a new certificate and agent token for the same server. The old ones live on to their end. Asked for at two
         thirds of their life.
-        Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+        Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
         CSR_INVALID.
         Role: the agent of that server. Since 0.1.
         """
@@ -855,8 +855,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         AgentCommand.ack once they are committed; after a break the agent sends again from the first one not acknowledged
         and repeats are dropped. A command is sent again until its result has come. A second stream of one server closes
         the first.
-        Errors: UNAUTHENTICATED AGENT_TOKEN_INVALID; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
-        REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB, TOO_MANY_REPORTS; ABORTED STREAM_REPLACED.
+        Errors: UNAUTHENTICATED TOKEN_REJECTED; PERMISSION_DENIED OTHER_CLUSTER, SERVER_GONE; INVALID_ARGUMENT
+        REPORT_INVALID; RESOURCE_EXHAUSTED REPORT_TOO_LARGE above 1 MiB; ABORTED STREAM_REPLACED.
         Role: the agent of that server. Since 0.1.
         The messages are what they say and no envelopes of a call, hence their names:
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
@@ -898,7 +898,7 @@ class InfrastructureServiceStub:
     """
     WatchComponents: _grpc.UnaryStreamMultiCallable[_service_pb2.WatchComponentsRequest, _service_pb2.WatchComponentsResponse]
     """Sends each component once, then each change of one. Begins anew after a break.
-    Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND; RESOURCE_EXHAUSTED WATCH_TOO_SLOW.
+    Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND.
     Role: as GetTopology. Since 0.1.
     """
     DetectDrift: _grpc.UnaryUnaryMultiCallable[_service_pb2.DetectDriftRequest, _operations_pb2.Operation]
@@ -947,7 +947,7 @@ class InfrastructureServiceAsyncStub(InfrastructureServiceStub):
     """
     WatchComponents: _aio.UnaryStreamMultiCallable[_service_pb2.WatchComponentsRequest, _service_pb2.WatchComponentsResponse]  # type: ignore[assignment]
     """Sends each component once, then each change of one. Begins anew after a break.
-    Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND; RESOURCE_EXHAUSTED WATCH_TOO_SLOW.
+    Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND.
     Role: as GetTopology. Since 0.1.
     """
     DetectDrift: _aio.UnaryUnaryMultiCallable[_service_pb2.DetectDriftRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -1023,7 +1023,7 @@ class InfrastructureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_service_pb2.WatchComponentsResponse], _abc.AsyncIterator[_service_pb2.WatchComponentsResponse]]:
         """Sends each component once, then each change of one. Begins anew after a break.
-        Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND; RESOURCE_EXHAUSTED WATCH_TOO_SLOW.
+        Errors: NOT_FOUND SOVEREIGN_NOT_FOUND, CLUSTER_NOT_FOUND.
         Role: as GetTopology. Since 0.1.
         """
 
