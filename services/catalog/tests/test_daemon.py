@@ -250,6 +250,13 @@ async def test_the_wizard_adds_and_removes(daemon: RunningDaemon) -> None:
         f"bp-{n}" for n in ("anthropic-adapter", "librechat", "llm-gateway", "nemo-guardrails")
     ]
     assert preview.selected == added.selected
+    alone = await stub.SelectComponents(rpc.SelectComponentsRequest(from_empty=True, add=["bp-temporal"]))
+    assert list(alone.added) == ["bp-temporal"]
+    default = await stub.SelectComponents(rpc.SelectComponentsRequest())
+    fewer = await stub.SelectComponents(rpc.SelectComponentsRequest(remove=["bp-opentelemetry"]))
+    assert list(fewer.removed) == ["bp-alloy", "bp-opentelemetry"]
+    assert set(default.selected) - set(fewer.selected) == set(fewer.removed)
+    assert list(fewer.because["bp-alloy"].ids) == ["bp-opentelemetry", "bp-alloy"]
     for request, reason in (
         (rpc.SelectComponentsRequest(remove=["bp-cnpg"]), "MANDATORY_COMPONENT"),
         (rpc.SelectComponentsRequest(selected=added.selected, remove=["bp-kserve"]), "CORE_COMPONENT"),
@@ -295,6 +302,19 @@ async def test_a_configuration_is_checked_and_filled_in(daemon: RunningDaemon) -
     assert len(answer.config_hash) == 64
     root = pb.Demand(name="blueprints/bp-harbor", config=wrong.config)
     assert await reason_of(stub.Resolve(rpc.ResolveRequest(roots=[root]))) == "CONFIG_INVALID"
+
+
+async def test_vpa_is_told_off_by_its_own_word_alone(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    wish = rpc.ValidateConfigRequest(version="blueprints/bp-vpa/versions/^1")
+    wish.config.update({"defaultUpdateMode": "Off"})
+    answer = await catalog(daemon).ValidateConfig(wish)
+    assert MessageToDict(answer.config)["defaultUpdateMode"] == "Off"
+    for wrong in ("off", False):
+        wish.config.update({"defaultUpdateMode": wrong})
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await catalog(daemon).ValidateConfig(wish)
+        assert {v.field for v in explain(refused.value).violations} == {"/defaultUpdateMode"}
 
 
 async def test_bad_wishes_are_refused_with_their_reason(daemon: RunningDaemon) -> None:
