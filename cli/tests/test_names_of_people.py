@@ -5,7 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 from catalyst_cli.api import Api, Refused
+from catalyst_cli.commands.name import fqdn
 from catalyst_cli.context import Context
+from catalyst_cli.failures import Failure
 
 
 @pytest.fixture
@@ -42,3 +44,9 @@ def test_a_name_of_no_kind_is_wrong_usage_and_is_told_without_the_path_of_the_se
     with api_of(token, httpx.Response(404, json=problem), []) as api, pytest.raises(Refused) as refused:
         api.post("/v1/run-1:pause")
     assert (refused.value.exit_code, refused.value.what) == (2, "run-1 names nothing of this kind")
+
+
+def test_a_name_is_the_same_in_capitals_and_with_the_roots_dot() -> None:
+    assert fqdn.split(" Acme.OMANI.Works. ") == ("pools/omani.works", "acme")
+    with pytest.raises(Failure, match="no name under a pool"):
+        fqdn.split("omani.works")

@@ -185,7 +185,7 @@ class Names:
     async def reserve(self, asked: Asked) -> Response[bytes]:
         """Hold a name."""
         wish = service_pb2.ReserveAllocationRequest(
-            parent=f"pools/{asked.text('poolDomain').lower()}", label=asked.text("subdomain"),
+            parent=f"pools/{_domain(asked.text('poolDomain'))}", label=asked.text("subdomain"),
             owner=_owner(asked.text("owner")), created_by=asked.text("createdBy"), holder=asked.text("holder"),
             warm=bool(asked.fields.get("warm")), request_id=asked.request_id,
         )  # fmt: skip
@@ -316,10 +316,15 @@ def _name(asked: Asked) -> str:
     """Resource name of the pair, or of the full name. Raises InvalidRequest."""
     pool, label = asked.text("poolDomain"), asked.text("subdomain")
     if asked.text("fqdn") and not (pool or label):
-        label, _, pool = asked.text("fqdn").strip().removesuffix(".").partition(".")
+        label, _, pool = asked.text("fqdn").strip().partition(".")
     if not (pool and label):
         raise InvalidRequest((Violation("fqdn", "say the name: poolDomain and subdomain, or fqdn", "required"),))
-    return f"pools/{pool.strip().lower()}/allocations/{label.strip().lower()}"
+    return f"pools/{_domain(pool)}/allocations/{label.strip().lower()}"
+
+
+def _domain(given: str) -> str:
+    """A domain as resources are named by it: names are the same in capitals (RFC 4343) and with the root's dot."""
+    return given.strip().lower().removesuffix(".")
 
 
 def _set_ttl(wish: Any, asked: Asked) -> None:

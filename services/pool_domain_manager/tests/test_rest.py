@@ -65,7 +65,13 @@ async def test_a_name_is_reserved_renewed_committed_and_released_over_rest(
 ) -> None:
     async with start() as daemon, edge_of(daemon, home, clean_nats) as edge, edge.client() as http:
         key = {"idempotency-key": str(uuid4())}
-        wish = {**NAME, "subdomain": " Omantel ", "owner": "omantel", "createdBy": "ali", "ttlSeconds": 600}
+        wish = {
+            "poolDomain": "Omani.Works.",
+            "subdomain": " Omantel ",
+            "owner": "omantel",
+            "createdBy": "ali",
+            "ttlSeconds": 600,
+        }
         made = await http.post("/v1/reserve", json=wish, headers=key)
         held = made.json()
         assert (made.status_code, made.headers["location"]) == (201, PATH)
@@ -93,7 +99,7 @@ async def test_a_name_is_reserved_renewed_committed_and_released_over_rest(
         assert none.json()["allocations"] == []
         stale = await http.patch(PATH, json={"targets": []}, headers={"if-match": '"1"'})
         assert (stale.status_code, stale.json()["reason"]) == (412, "ETAG_MISMATCH")
-        gone = await http.post("/v1/release", json={"fqdn": "omantel.omani.works", "reason": "torn down"})
+        gone = await http.post("/v1/release", json={"fqdn": "Omantel.OMANI.works.", "reason": "torn down"})
         assert (gone.status_code, gone.json()["state"]) == (202, "STATE_RELEASING")
         assert (await http.delete(PATH)).status_code == 202, "a repeat"
 

@@ -15,4 +15,6 @@ def check(fqdn: Fqdn, output: Output = Form.TABLE) -> None:
     """
     pool, label = split(fqdn)
     answer = Api(context()).get(f"/v1/{pool}:checkName", label=label)
-    show(output, answer, {"FQDN": "fqdn", "AVAILABLE": "available", "REASON": "reason", "DETAIL": "detail"})
+    # Of a name that cannot be, the answer has none.
+    row = {**answer, "fqdn": answer.get("fqdn") or f"{label}.{pool.removeprefix('pools/')}"}
+    show(output, answer, {"FQDN": "fqdn", "AVAILABLE": "available", "REASON": "reason", "DETAIL": "detail"}, [row])
