@@ -30,6 +30,7 @@ NO_RETRY_KEY = {
     "ProviderService.ReceiveWebhook": "the provider's own event id is the key, and its body is not ours to shape",
     "CatalogService.Resolve": "writes nothing; a POST because the question is a document",
     "CatalogService.ValidateConfig": "as Resolve",
+    "CatalogService.LintBlueprint": "as Resolve",
     "CatalogService.SelectComponents": "as Resolve",
     "CatalogService.PlanInstall": "as Resolve",
     "StorefrontService.CheckCapacity": "as Resolve",

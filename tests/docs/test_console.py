@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
+from catalyst_catalog.domain.linting import lint
 from catalyst_cli.tree import build
 from catalyst_gateway.app import services
+from catalyst_gateway.console import writing
 from catalyst_gateway.own import PATHS
 from catalyst_gateway.routes import Routes
 from typer.main import get_command
@@ -54,6 +56,10 @@ def wrong_call(words: list[str], routes: Routes) -> str:
     path = words[-1].partition("?")[0].removeprefix("http://console.test")
     found = routes.find(verb, path) or (verb, path) in _OWN or (verb == "GET" and path.startswith("/v1/operations/"))
     return "" if found else f"no such route: {verb} {path}"
+
+
+def test_what_the_desk_begins_with_would_be_taken() -> None:
+    assert lint({"my-shop": {"blueprint.yaml": writing.START.encode()}}) == []
 
 
 async def test_every_line_beside_an_action_is_a_command_or_a_route(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ ACCESS = {
         Resolve=_DEVELOPERS,
         ReadArtifact=_DEVELOPERS,
         ValidateConfig=_DEVELOPERS,
+        LintBlueprint=_DEVELOPERS,
         PlanInstall=_PLANNERS,
         AdviseUpgrades=_PLANNERS,
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+import yaml
 from catalyst.catalog.v1 import resources_pb2 as pb
 from catalyst.catalog.v1 import service_pb2 as rpc
 from catalyst_catalog.app import compose
@@ -396,3 +397,37 @@ async def test_two_replicas_publish_a_version_once(start: Start, folder: Path, h
             write(folder, f"bp-shop{n}")
         await asyncio.gather(sync(one), sync(two))
         assert (await outbox(one)).count("version.published") == 60
+
+
+async def test_a_document_is_looked_at_by_the_rules_of_sources_and_nothing_of_it_is_kept(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    before, stub = await written(daemon), catalog(daemon)
+    wanting = document("bp-shop", depends=[{**needs(cnpg="^99")[0], "when": "config.absent == true"}])
+    wrong = await stub.LintBlueprint(rpc.LintBlueprintRequest(document=yaml.safe_dump(wanting)))
+    assert {(one.rule, one.field) for one in wrong.findings} == {
+        ("RANGE_UNSATISFIED", "spec.depends.0.version"),
+        ("WHEN_PATH_UNKNOWN", "spec.depends.0.when"),
+    }
+    lines = yaml.safe_dump(wanting).splitlines()
+    assert {one.rule for one in wrong.findings if "^99" in lines[one.line - 1]} == {"RANGE_UNSATISFIED"}
+    assert (wrong.acceptable, wrong.folder, wrong.blueprint) == (False, "shop", "bp-shop")
+    fitting = document("bp-shop", "0.2.0", depends=needs(cnpg="*"))
+    good = await stub.LintBlueprint(rpc.LintBlueprintRequest(document=yaml.safe_dump(fitting)))
+    assert (good.acceptable, list(good.findings), good.version, good.mended_document) == (True, [], "0.2.0", "")
+    elsewhere = await stub.LintBlueprint(rpc.LintBlueprintRequest(document=yaml.safe_dump(fitting), folder="store"))
+    assert [one.rule for one in elsewhere.findings] == ["NAME_MISMATCH"]
+    assert yaml.safe_load(elsewhere.mended_document)["metadata"]["name"] == "bp-store"
+    for unreadable in ("a: [\n", "[]", "metadata: 7", "a: " + "[" * 200, "metadata: {name: [x]}"):
+        said = await stub.LintBlueprint(rpc.LintBlueprintRequest(document=unreadable))
+        assert (said.acceptable, said.blueprint) == (False, "")
+        assert said.findings[0].level == rpc.LintFinding.LEVEL_ERROR
+    assert await written(daemon) == before
+
+
+async def test_a_document_may_need_what_is_private_only_in_its_own_organization(daemon: RunningDaemon) -> None:
+    await read(daemon)
+    wish = rpc.LintBlueprintRequest(document=yaml.safe_dump(document("bp-shop")), parent="organizations/acme")
+    inside = catalog(daemon, subject="ada", groups=["/acme/org-developer"])
+    assert (await inside.LintBlueprint(wish)).acceptable
+    for groups in (["/acme/org-viewer"], ["/rival/org-admin"]):
+        assert await refusal(catalog(daemon, subject="eve", groups=groups).LintBlueprint(wish)) is not None

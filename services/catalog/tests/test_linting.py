@@ -8,7 +8,8 @@ import pytest
 import yaml
 from catalyst_catalog import authoring
 from catalyst_catalog.domain import linting
-from catalyst_catalog.domain.linting import ERROR, WARNING, Found, lint
+from catalyst_catalog.domain.linting import ERROR, WARNING, Found, Known, lint
+from catalyst_catalog.domain.manifest import Manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,3 +199,34 @@ def test_the_graph_is_compared_with_a_declared_order(tmp_path: Path, capsys: pyt
 def test_our_own_blueprints_can_be_installed_in_waves(capsys: pytest.CaptureFixture[str]) -> None:
     assert authoring.main(["graph", str(BLUEPRINTS)]) == 0
     assert len(capsys.readouterr().out.splitlines()) > 4
+
+
+def test_what_the_catalogue_knows_may_be_needed_and_a_number_is_given_once() -> None:
+    shop = {"shop": {"blueprint.yaml": yaml.safe_dump(document("bp-shop", "1.0.0", depends=needs(db="^2"))).encode()}}
+    known = {"bp-db": ["3.0.0", "2.1.0"], "bp-shop": ["1.0.0"]}
+
+    def others(name: str) -> list[Known]:
+        return [Known(v, Manifest.model_validate(document(name, v))) for v in known.get(name, [])]
+
+    assert [(one.rule, one.level) for one in lint(shop, others)] == [("VERSION_PUBLISHED", WARNING)]
+    known.update({"bp-db": ["3.0.0", "1.0.0"], "bp-shop": ["0.9.0"]})
+    (found,) = lint(shop, others)
+    assert (found.rule, found.message) == ("RANGE_UNSATISFIED", "bp-db is 3.0.0, 1.0.0, which ^2 leaves out")
+
+
+def test_a_circle_through_the_catalogue_is_told_at_what_closes_it() -> None:
+    def others(name: str) -> list[Known]:
+        edges = {"bp-aa": needs(shop="*")}.get(name)
+        return [Known("1.0.0", Manifest.model_validate(document(name, depends=edges)))] if edges else []
+
+    shop = {"shop": {"blueprint.yaml": yaml.safe_dump(document("bp-shop", depends=needs(aa="*"))).encode()}}
+    (found,) = lint(shop, others)
+    assert (found.rule, found.level) == ("DEPENDENCY_CYCLE", ERROR)
+
+
+def test_of_a_document_alone_nothing_is_said_about_its_pictures() -> None:
+    one = document("bp-shop")
+    one["spec"]["card"]["icon"] = "icon.svg"
+    alone = {"shop": {"blueprint.yaml": yaml.safe_dump(one).encode()}}
+    assert [found.rule for found in lint(alone)] == ["ICON_UNSAFE"]
+    assert lint(alone, has_pictures=False) == []

@@ -189,6 +189,30 @@ ANSWERS: dict[str, Any] = {
             },
         ]
     },
+    "LintBlueprint": {
+        "folder": "shop",
+        "blueprint": "bp-shop",
+        "version": "0.1.0",
+        "mendedDocument": "kind: Blueprint\n",
+        "findings": [
+            {
+                "rule": "RANGE_UNSATISFIED",
+                "level": "LEVEL_ERROR",
+                "line": 3,
+                "column": 5,
+                "field": "spec.depends.0.version",
+                "message": "bp-db is 1.0.0, which ^2 leaves out",
+                "fix": "widen the range",
+            },
+            {
+                "rule": "UNQUOTED_BOOLEAN",
+                "level": "LEVEL_WARNING",
+                "line": 9,
+                "column": 1,
+                "message": "Off is text here",
+            },
+        ],
+    },
     "CompareVersions": {
         "upgradeAllowed": True,
         "configChanges": [{"path": "/smtp/port", "kind": "KIND_DEFAULT", "from": "25", "to": "587"}],
@@ -314,6 +338,8 @@ PAGES = (
     "/console/marketplace",
     "/console/marketplace/bp-ghost",
     "/console/marketplace/bp-ghost/studio",
+    "/console/studio",
+    "/console/studio?from=bp-ghost",
     "/console/domains",
     f"/console/{NAME}",
     f"/console/{ZONE}",

@@ -66,3 +66,28 @@ async def test_keys_alone_lead_to_every_page_and_what_is_typed_stays_when_its_re
         await expect(page.locator("#slot:not([data-old])")).to_be_visible(timeout=60_000)
         await expect(page.get_by_label("Why")).to_have_value("a test of Tuesday")
         await expect(page.locator("#kind")).to_have_value(chosen)
+
+
+async def test_at_the_desk_each_pause_of_the_keys_is_answered_and_a_finding_leads_to_its_line(look: Looking) -> None:
+    filled.fill(look.daemons)
+    look.daemons.answer("LintBlueprint", {"acceptable": True, "folder": "my-shop"})
+    async with served(look) as url, chromium() as browser:
+        page = await opened(browser, look, f"{url}/console/studio")
+        await expect(page.locator("#findings .badge").first).to_have_text("would be taken")
+        found = {"rule": "MANIFEST_INVALID", "level": "LEVEL_ERROR", "line": 4, "column": 3, "message": "no such field"}
+        look.daemons.answer("LintBlueprint", {"findings": [found]})
+        text = page.get_by_label("blueprint.yaml")
+        await text.focus()
+        await page.keyboard.type("x")
+        await expect(page.locator("#findings .badge").first).to_have_text("would not be taken")
+        assert look.daemons.wishes("LintBlueprint")[-1].document.count("x") > 1
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("4:3")
+        await page.keyboard.press("Enter")
+        await expect(text).to_be_focused()
+        chosen = "e => e.value.slice(e.selectionStart, e.selectionEnd)"
+        assert await text.evaluate(chosen) == "  name: bp-my-shop"
+        async with page.expect_download() as told:
+            await page.get_by_role("button", name="Take the file along").press("Enter")
+        assert (await told.value).suggested_filename == "blueprint.yaml"
+        await expect(page.get_by_role("button", name="Take the file along")).to_be_enabled()

@@ -1,11 +1,14 @@
 """Marketplace, domains, continuity, money, admin, timeline: what they show, and what their actions ask of the daemons."""
 
+import base64
+import io
 import re
+import tarfile
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from catalyst_gateway.console import timeline
+from catalyst_gateway.console import timeline, writing
 from catalyst_gateway.console.domains import chain
 from catalyst_gateway.console.marketplace import inputs, values
 from catalyst_mesh import InvalidRequest
@@ -364,3 +367,45 @@ async def test_versions_are_compared_and_moved_by_those_who_may_with_the_etag_th
         look.daemons.answer(method, {})
     empty = await look.at(path)
     assert ("It has no version yet" in empty.text, "no two to compare" in empty.text) == (True, True)
+
+
+async def test_a_blueprint_is_written_at_the_desk_and_taken_along_as_a_file(look: Looking) -> None:
+    filled.fill(look.daemons)
+    seen = await look.at("/console/studio", roles=(), groups=("/acme/org-developer",))
+    assert all(word in seen.text for word in ("would not be taken", "spec.depends.0.version", "widen the range", "3:5"))
+    assert all(line in seen.text for line in ("mkdir -p blueprints/shop", "catalyst blueprint publish blueprints/shop"))
+    (asked,) = look.daemons.wishes("LintBlueprint")
+    assert (asked.document, asked.parent) == (writing.START, "")
+    form = {"document": "kind: x\r\n", "parent": "organizations/acme"}
+    await look.send("/console/studio/look", form)
+    asked = look.daemons.wishes("LintBlueprint")[-1]
+    assert (asked.document, asked.parent) == ("kind: x\n", "organizations/acme")
+    mended = await look.send("/console/studio/mend", form)
+    assert ">kind: Blueprint\n</textarea>" in mended.html
+    taken = await look.send("/console/studio/file", form)
+    assert (taken.html, taken.headers["content-type"].split(";")[0]) == ("kind: x\n", "application/yaml")
+    assert taken.headers["content-disposition"] == 'attachment; filename="blueprint.yaml"'
+    look.daemons.answer("LintBlueprint", {"acceptable": True, "folder": "shop"})
+    assert "would be taken" in (await look.send("/console/studio/look", form)).text
+    assert "Nothing is written yet" in (await look.send("/console/studio/look", {"document": " "})).text
+
+
+class NotKept(Refused):
+    code, reason, message = Code.NOT_FOUND, "ARTIFACT_NOT_KEPT", "its bytes were not kept"
+
+
+async def test_the_next_version_begins_with_the_text_of_the_last_as_its_author_wrote_it(look: Looking) -> None:
+    filled.fill(look.daemons)
+    text = "# what stands here stays\nkind: Blueprint\n"
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        member = tarfile.TarInfo("blueprint.yaml")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text.encode()))
+    look.daemons.answer("ReadArtifact", {"data": base64.b64encode(made.getvalue()).decode()})
+    path = "/console/studio?from=bp-ghost&version=5.94.0"
+    assert text in (await look.at(path)).html
+    assert look.daemons.wishes("ReadArtifact")[-1].name == "blueprints/bp-ghost/versions/5.94.0"
+    look.daemons.answer("ReadArtifact", NotKept())
+    look.daemons.answer("catalog.GetVersion", {"name": "x", "manifest": {"kind": "Blueprint"}})
+    assert "&#34;kind&#34;: &#34;Blueprint&#34;" in (await look.at(path)).html

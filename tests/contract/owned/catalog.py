@@ -16,6 +16,16 @@ _HIDDEN = f"organizations/{WALLED}/blueprints/bp-hidden"
 _MOVED = f"organizations/{WALLED}/blueprints/bp-moved/versions/1.0.0"
 
 
+_NEEDS_HIDDEN = """\
+apiVersion: catalyst.openova.io/v1
+kind: Blueprint
+metadata: {name: bp-hiding}
+spec:
+  version: 1.0.0
+  depends: [{blueprint: bp-hidden, version: ^9, alias: hidden}]
+"""
+
+
 def _private(method: str, **fields: Any) -> tuple[str, Make]:
     async def make(_: Mesh) -> Owned:
         return Owned(WALLED, request_of(f"{_C}.{method}", **fields), WALLED)
@@ -85,6 +95,7 @@ OWNED: Mapping[str, Make] = dict(
         _private("CatalogService/Closure", name=_HIDDEN),
         _private("CatalogService/Resolve", roots=[{"name": _HIDDEN}]),
         _private("CatalogService/ValidateConfig", version=f"{_HIDDEN}/versions/1.0.0"),
+        _private("CatalogService/LintBlueprint", parent=f"organizations/{WALLED}", document=_NEEDS_HIDDEN),
         _private("CatalogService/CompareVersions", name=_HIDDEN, from_version="1.0.0", to_version="1.0.0"),
         _private("CatalogService/PlanInstall", blueprint=_HIDDEN, environment=f"environments/{WALLED}-prod"),
         _private("CatalogService/AdviseUpgrades", parent=f"environments/{WALLED}-prod"),

@@ -4,7 +4,7 @@ Everything that is cheap is looked at, and all of it told, with the line on whic
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ FIXES: Mapping[str, str] = {
     "SECRET_IN_VALUES": "name a configuration field, or a secret by reference",
     "UNKNOWN_SHAPE": "catalyst blueprint import brings two older shapes into this one",
     "UNQUOTED_BOOLEAN": "--fix quotes it",
+    "VERSION_PUBLISHED": "give spec.version the next number",
     "WHEN_PATH_UNKNOWN": "declare it in configSchema",
 }
 """What to do about a rule that was broken."""
@@ -66,14 +67,37 @@ class Found:
         return FIXES.get(self.rule, "")
 
 
-def lint(folders: Mapping[str, Mapping[str, bytes]]) -> list[Found]:
-    """Everything wrong in these folders, by name of the folder: files by path."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One version of a Blueprint beside those that are looked at; a manifest in a folder may leave its number out."""
+
+    version: str
+    manifest: Manifest
+
+
+Others = Callable[[str], Sequence[Known]]
+"""What is known elsewhere under a name, highest version first; empty for an unknown name."""
+
+
+def nobody(_: str) -> Sequence[Known]:
+    """Nothing but the folders themselves is known: an author's own machine."""
+    return ()
+
+
+def lint(
+    folders: Mapping[str, Mapping[str, bytes]], others: Others = nobody, *, has_pictures: bool = True
+) -> list[Found]:
+    """Everything wrong in these folders, by name of the folder: files by path.
+
+    others         Blueprints that may be needed though they are not among these folders
+    has_pictures   whether the pictures of the cards are among the files; where not, nothing is said of them
+    """
     found: list[Found] = []
     passed: dict[str, tuple[str, Inspected]] = {}
     for folder, files in folders.items():
         node = composed(files.get(FILE, b""))
         try:
-            inspected = inspect(folder, files)
+            inspected = inspect(folder, files, has_pictures=has_pictures)
         except Rejected as rejected:
             found += [_found(folder, node, one, ERROR) for one in rejected.findings]
             continue
@@ -81,10 +105,10 @@ def lint(folders: Mapping[str, Mapping[str, bytes]]) -> list[Found]:
         found += [_found(folder, node, one, WARNING) for one in inspected.warnings]
         found += [_found(folder, node, one, ERROR) for one in _own(inspected.manifest)]
         found += [_loose(folder, one) for one in loose_words(node)]
+    own = {name: one.manifest for name, (_, one) in passed.items()}
     for folder, inspected in passed.values():
         node = composed(folders[folder][FILE])
-        known = {name: one.manifest for name, (_, one) in passed.items()}
-        found += [_found(folder, node, one, level) for one, level in _among(inspected.manifest, known)]
+        found += [_found(folder, node, one, level) for one, level in _among(inspected.manifest, own, others)]
     return sorted(found)
 
 
@@ -113,35 +137,44 @@ def _own(manifest: Manifest) -> Iterator[Finding]:
                     yield Finding("validate", "OVERLAY_INVALID", message, f"{at}{violation.field.replace('/', '.')}")
 
 
-def _among(manifest: Manifest, known: Mapping[str, Manifest]) -> Iterator[tuple[Finding, str]]:
-    """Rules about a manifest beside the others that are looked at."""
+def _among(manifest: Manifest, own: Mapping[str, Manifest], others: Others) -> Iterator[tuple[Finding, str]]:
+    """Rules about a manifest beside the others that are looked at, and those that are known elsewhere."""
+
+    def known(name: str) -> Sequence[Known]:
+        return [Known(own[name].spec.version or "", own[name])] if name in own else others(name)
+
+    if manifest.spec.version in {one.version for one in others(manifest.name)} - {""}:
+        message = f"{manifest.name} {manifest.spec.version} is published already, and other bytes never take its place"
+        yield Finding("validate", "VERSION_PUBLISHED", message, "spec.version"), WARNING
     for n, edge in enumerate(manifest.spec.depends):
-        at, other = f"spec.depends.{n}", known.get(edge.blueprint)
-        if other is None:
+        at, found = f"spec.depends.{n}", known(edge.blueprint)
+        versions = [one.version for one in found]
+        if not found:
             yield Finding("validate", "DEPENDENCY_UNKNOWN", f"{edge.blueprint} is not among these", at), WARNING
-        elif (version := other.spec.version) and not ranges.matches(edge.version, version):
-            message = f"{edge.blueprint} is {version}, which {edge.version} leaves out"
+        elif not any(not version or ranges.matches(edge.version, version) for version in versions):
+            message = f"{edge.blueprint} is {', '.join(versions[:3])}, which {edge.version} leaves out"
             yield Finding("validate", "RANGE_UNSATISFIED", message, f"{at}.version"), ERROR
-    graph = {name: [edge.blueprint for edge in one.spec.depends] for name, one in known.items()}
-    reached = _reached(graph, manifest.name)
-    circle = find_cycle({name: graph[name] for name in reached})
-    if circle is not None and circle[0] == manifest.name:  # told once, by the first of its names
+    reached = _reached(known, manifest.name)
+    circle = find_cycle({name: [edge.blueprint for edge in one.spec.depends] for name, one in reached.items()})
+    # Told once, by the first of its names that is looked at.
+    if circle is not None and next((name for name in circle if name in own), "") == manifest.name:
         yield Finding("validate", "DEPENDENCY_CYCLE", " > ".join(circle), "spec.depends"), ERROR
-    provided = {kind for name in reached for kind in known[name].spec.provides}
+    provided = {kind for one in reached.values() for kind in one.spec.provides}
     for kind in manifest.spec.requires_kinds:
-        if kind not in provided and all(edge.blueprint in known for edge in manifest.spec.depends):
+        if kind not in provided and all(known(edge.blueprint) for edge in manifest.spec.depends):
             message = f"{kind} is rendered, and nothing that it needs provides that"
             yield Finding("validate", "KIND_UNPROVIDED", message, "spec.requiresKinds"), ERROR
 
 
-def _reached(graph: Mapping[str, Iterable[str]], start: str) -> set[str]:
-    reached: set[str] = set()
+def _reached(known: Others, start: str) -> dict[str, Manifest]:
+    """What is needed from there on, each by its highest version."""
+    reached: dict[str, Manifest] = {}
     open_names = [start]
     while open_names:
         name = open_names.pop()
-        if name in graph and name not in reached:
-            reached.add(name)
-            open_names.extend(graph[name])
+        if name not in reached and (found := known(name)):
+            reached[name] = found[0].manifest
+            open_names.extend(edge.blueprint for edge in found[0].manifest.spec.depends)
     return reached
 
 

@@ -47,7 +47,7 @@ from ..domain.universe import OFFERED, Release
 from ..domain.ways import no_way
 from ..store import Picture, Pictures, Store, Viewer
 from ..workers.signatures import fingerprint
-from . import artifacts, blueprints, planning, solving, watching
+from . import artifacts, blueprints, linting, planning, solving, watching
 from .offers import to_capacity
 from .words import LAYERS, STATES, refuse, split
 
@@ -274,6 +274,11 @@ class CatalogService(service_pb2_grpc.CatalogServiceServicer):
             changes=planning.config_changes(carried.changes),
             dropped_paths=carried.dropped,
         )
+
+    async def LintBlueprint(self, request: rpc.LintBlueprintRequest, context: Context) -> rpc.LintBlueprintResponse:
+        picture = await self._picture([request.parent.removeprefix("organizations/")], *DEVELOPERS)
+        # A long document takes a second of YAML, and the loop must go on serving meanwhile.
+        return await asyncio.to_thread(linting.look_at, picture.universe, request.document, request.folder)
 
     async def SelectComponents(
         self, request: rpc.SelectComponentsRequest, context: Context

@@ -25,6 +25,7 @@ from . import (
     timeline,
     webhooks,
     wizard,
+    writing,
 )
 from .places import Place
 from .visits import Page
@@ -45,6 +46,7 @@ PAGES: tuple[Page, ...] = (
     *marketplace.PAGES,
     *installing.PAGES,
     *studio.PAGES,
+    *writing.PAGES,
     *shop.PAGES,
     *domains.PAGES,
     *continuity.PAGES,

@@ -1,6 +1,6 @@
 """The studio of one Blueprint, for those who keep it: its versions side by side, and what people decide of each.
 
-Blueprints are written in the repository of their source; what is taken in from there is looked at and decided here.
+A version is written at the desk (`writing.py`) and published by its source; what was taken in from there is decided here.
 """
 
 from collections.abc import Mapping, Sequence

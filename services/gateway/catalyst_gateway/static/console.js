@@ -84,6 +84,7 @@ measure();
 
 // A form is sent once.
 addEventListener("submit", (event) => {
+  if (event.submitter?.matches("[data-keep]")) return; // a file is taken along, and the page stays
   for (const button of all("button:not([type=button])", event.target)) setTimeout(() => { button.disabled = true; }, 0);
 });
 addEventListener("pageshow", (event) => { if (event.persisted) all("form button[disabled]").forEach((b) => { b.disabled = false; }); });
@@ -94,6 +95,18 @@ $("#main .refused[tabindex]")?.focus();
 addEventListener("click", (event) => {
   const to = event.target.closest?.(".refused a[href^='#']");
   if (to) { event.preventDefault(); document.getElementById(decodeURIComponent(to.hash.slice(1)))?.focus(); }
+});
+
+// A finding leads to its line of the text.
+addEventListener("click", (event) => {
+  const to = event.target.closest?.("[data-line]"), text = to && $(to.hash);
+  if (!text) return;
+  event.preventDefault();
+  const lines = text.value.split("\n"), n = Math.min(Number(to.dataset.line), lines.length) - 1;
+  const start = lines.slice(0, n).reduce((sum, line) => sum + line.length + 1, 0);
+  text.focus();
+  text.setSelectionRange(start, start + lines[n].length);
+  text.scrollTop = Math.max(0, n - 4) * (text.scrollHeight / lines.length);
 });
 
 // Faults name fields by paths of the contract; who sees the form reads what stands beside the field.

@@ -842,6 +842,149 @@ class ValidateConfigResponse(_message.Message):
 Global___ValidateConfigResponse: _TypeAlias = ValidateConfigResponse  # noqa: Y015
 
 @_typing.final
+class LintBlueprintRequest(_message.Message):
+    """Request of CatalogService.LintBlueprint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`organizations/{org}` whose private Blueprints may be needed too. Default: those of the Sovereign alone."""
+    document: _builtins.str
+    """Text of `blueprint.yaml`, at most 256 KiB. The pictures of its card are not sent along, so nothing is said of them."""
+    folder: _builtins.str
+    """Name of the folder in which it will stand. Default: the one that its own name asks for."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        document: _builtins.str = ...,
+        folder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "folder", b"folder", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LintBlueprintRequest: _TypeAlias = LintBlueprintRequest  # noqa: Y015
+
+@_typing.final
+class LintBlueprintResponse(_message.Message):
+    """Answer of CatalogService.LintBlueprint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTABLE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    FOLDER_FIELD_NUMBER: _builtins.int
+    BLUEPRINT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MENDED_DOCUMENT_FIELD_NUMBER: _builtins.int
+    acceptable: _builtins.bool
+    """Whether it would be taken in: no finding is an error."""
+    folder: _builtins.str
+    """Folder in which it was looked at; empty where its name could not be read and none was given."""
+    blueprint: _builtins.str
+    """Its own name, `bp-…`; empty where it could not be read."""
+    version: _builtins.str
+    """Its version; empty where it could not be read or tells none."""
+    mended_document: _builtins.str
+    """The document with what has one right answer mended and nothing else touched; empty where nothing is to be mended."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LintFinding]:
+        """What is wrong, by line."""
+
+    def __init__(
+        self,
+        *,
+        acceptable: _builtins.bool = ...,
+        findings: _abc.Iterable[Global___LintFinding] | None = ...,
+        folder: _builtins.str = ...,
+        blueprint: _builtins.str = ...,
+        version: _builtins.str = ...,
+        mended_document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptable", b"acceptable", "blueprint", b"blueprint", "findings", b"findings", "folder", b"folder", "mended_document", b"mended_document", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LintBlueprintResponse: _TypeAlias = LintBlueprintResponse  # noqa: Y015
+
+@_typing.final
+class LintFinding(_message.Message):
+    """One thing that is wrong with a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Level:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LintFinding._Level.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        LEVEL_UNSPECIFIED: LintFinding._Level.ValueType  # 0
+        """Never sent."""
+        LEVEL_ERROR: LintFinding._Level.ValueType  # 1
+        """It would not be taken in."""
+        LEVEL_WARNING: LintFinding._Level.ValueType  # 2
+        """It would be taken in, and deserves a look."""
+
+    class Level(_Level, metaclass=_LevelEnumTypeWrapper):
+        """How bad it is."""
+
+    LEVEL_UNSPECIFIED: LintFinding.Level.ValueType  # 0
+    """Never sent."""
+    LEVEL_ERROR: LintFinding.Level.ValueType  # 1
+    """It would not be taken in."""
+    LEVEL_WARNING: LintFinding.Level.ValueType  # 2
+    """It would be taken in, and deserves a look."""
+
+    RULE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FIX_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """Rule that was broken, e.g. `RANGE_UNSATISFIED`."""
+    level: Global___LintFinding.Level.ValueType
+    """How bad it is."""
+    line: _builtins.int
+    """Line on which it stands, from 1."""
+    column: _builtins.int
+    """Column at which it begins, from 1."""
+    field: _builtins.str
+    """Path of the field, e.g. `spec.depends.0.version`; empty where it is about none."""
+    message: _builtins.str
+    """What is wrong."""
+    fix: _builtins.str
+    """What to do about it; empty where the message says all of it."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        level: Global___LintFinding.Level.ValueType = ...,
+        line: _builtins.int = ...,
+        column: _builtins.int = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+        fix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "field", b"field", "fix", b"fix", "level", b"level", "line", b"line", "message", b"message", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LintFinding: _TypeAlias = LintFinding  # noqa: Y015
+
+@_typing.final
 class SelectComponentsRequest(_message.Message):
     """Request of CatalogService.SelectComponents."""
 

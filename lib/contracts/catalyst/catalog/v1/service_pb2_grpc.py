@@ -94,6 +94,11 @@ class CatalogServiceStub:
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigRequest.SerializeToString,
                 response_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigResponse.FromString,
                 _registered_method=True)
+        self.LintBlueprint = channel.unary_unary(
+                '/catalyst.catalog.v1.CatalogService/LintBlueprint',
+                request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintRequest.SerializeToString,
+                response_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintResponse.FromString,
+                _registered_method=True)
         self.SelectComponents = channel.unary_unary(
                 '/catalyst.catalog.v1.CatalogService/SelectComponents',
                 request_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.SelectComponentsRequest.SerializeToString,
@@ -221,6 +226,16 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LintBlueprint(self, request, context):
+        """Checks the document of a Blueprint that is being written by the rules by which sources are read, beside the
+        Blueprints that the caller sees. Keeps nothing: a document that is wrong, even one that cannot be read, is answered
+        with all that is wrong with it. Since 1.0.
+        Role: org-developer and above, service roles. Errors: PERMISSION_DENIED for a foreign Organization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SelectComponents(self, request, context):
         """Computes a selection of components after adding or removing some, with all that comes along. Keeps nothing: the
         caller holds the selection.
@@ -315,6 +330,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ValidateConfig,
                     request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigRequest.FromString,
                     response_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigResponse.SerializeToString,
+            ),
+            'LintBlueprint': grpc.unary_unary_rpc_method_handler(
+                    servicer.LintBlueprint,
+                    request_deserializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintRequest.FromString,
+                    response_serializer=catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintResponse.SerializeToString,
             ),
             'SelectComponents': grpc.unary_unary_rpc_method_handler(
                     servicer.SelectComponents,
@@ -614,6 +634,33 @@ class CatalogService:
             '/catalyst.catalog.v1.CatalogService/ValidateConfig',
             catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigRequest.SerializeToString,
             catalyst_dot_catalog_dot_v1_dot_service__pb2.ValidateConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LintBlueprint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.catalog.v1.CatalogService/LintBlueprint',
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintRequest.SerializeToString,
+            catalyst_dot_catalog_dot_v1_dot_service__pb2.LintBlueprintResponse.FromString,
             options,
             channel_credentials,
             insecure,

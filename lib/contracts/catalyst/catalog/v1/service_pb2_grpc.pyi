@@ -98,6 +98,12 @@ class CatalogServiceStub:
     NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`; FAILED_PRECONDITION `FIELD_REMOVED` without `drop_unknown`,
     `FIELD_IMMUTABLE`.
     """
+    LintBlueprint: _grpc.UnaryUnaryMultiCallable[_service_pb2.LintBlueprintRequest, _service_pb2.LintBlueprintResponse]
+    """Checks the document of a Blueprint that is being written by the rules by which sources are read, beside the
+    Blueprints that the caller sees. Keeps nothing: a document that is wrong, even one that cannot be read, is answered
+    with all that is wrong with it. Since 1.0.
+    Role: org-developer and above, service roles. Errors: PERMISSION_DENIED for a foreign Organization.
+    """
     SelectComponents: _grpc.UnaryUnaryMultiCallable[_service_pb2.SelectComponentsRequest, _service_pb2.SelectComponentsResponse]
     """Computes a selection of components after adding or removing some, with all that comes along. Keeps nothing: the
     caller holds the selection.
@@ -191,6 +197,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     Errors: INVALID_ARGUMENT `CONFIG_INVALID` with all violations as JSON pointers and never the value of a password;
     NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`; FAILED_PRECONDITION `FIELD_REMOVED` without `drop_unknown`,
     `FIELD_IMMUTABLE`.
+    """
+    LintBlueprint: _aio.UnaryUnaryMultiCallable[_service_pb2.LintBlueprintRequest, _service_pb2.LintBlueprintResponse]  # type: ignore[assignment]
+    """Checks the document of a Blueprint that is being written by the rules by which sources are read, beside the
+    Blueprints that the caller sees. Keeps nothing: a document that is wrong, even one that cannot be read, is answered
+    with all that is wrong with it. Since 1.0.
+    Role: org-developer and above, service roles. Errors: PERMISSION_DENIED for a foreign Organization.
     """
     SelectComponents: _aio.UnaryUnaryMultiCallable[_service_pb2.SelectComponentsRequest, _service_pb2.SelectComponentsResponse]  # type: ignore[assignment]
     """Computes a selection of components after adding or removing some, with all that comes along. Keeps nothing: the
@@ -342,6 +354,18 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT `CONFIG_INVALID` with all violations as JSON pointers and never the value of a password;
         NOT_FOUND `BLUEPRINT_NOT_FOUND`, `VERSION_NOT_FOUND`; FAILED_PRECONDITION `FIELD_REMOVED` without `drop_unknown`,
         `FIELD_IMMUTABLE`.
+        """
+
+    @_abc_1.abstractmethod
+    def LintBlueprint(
+        self,
+        request: _service_pb2.LintBlueprintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_service_pb2.LintBlueprintResponse, _abc.Awaitable[_service_pb2.LintBlueprintResponse]]:
+        """Checks the document of a Blueprint that is being written by the rules by which sources are read, beside the
+        Blueprints that the caller sees. Keeps nothing: a document that is wrong, even one that cannot be read, is answered
+        with all that is wrong with it. Since 1.0.
+        Role: org-developer and above, service roles. Errors: PERMISSION_DENIED for a foreign Organization.
         """
 
     @_abc_1.abstractmethod
