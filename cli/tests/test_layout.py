@@ -43,6 +43,17 @@ def test_replicas_of_the_gateway_are_reached_at_one_address() -> None:
     assert len({e["CATALYST_GATEWAY_SIDE_LISTEN"] for e in told}) == 3
 
 
+def test_who_starts_it_configures_plugins_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = '{"registrar:acme": {"url": "http://127.0.0.1:1"}}'
+    monkeypatch.setenv("CATALYST_PDM_PLUGINS", told)
+    monkeypatch.setenv("CATALYST_PDM_LISTEN", "0.0.0.0:1")
+    layout = Layout(HOME, 7400)
+    by_name = {one.daemon: recipes.environment(layout, one, 1.0) for one in layout.all_replicas()}
+    assert by_name["pdm"]["CATALYST_PDM_PLUGINS"] == told
+    assert by_name["pdm"]["CATALYST_PDM_LISTEN"] == "127.0.0.1:7406"
+    assert not any("PDM_PLUGINS" in key for name, e in by_name.items() if name != "pdm" for key in e)
+
+
 def settings_of(name: str) -> type[DaemonSettings]:
     module = import_module(f"{PACKAGES[name]}.settings")
     return next(

@@ -110,7 +110,8 @@ def daemon(name: str) -> list[str]:
 
 
 def environment(layout: Layout, replica: Replica, time_scale: float, database: str = "") -> dict[str, str]:
-    """Everything a process of a daemon is told; nothing of the caller's own CATALYST_ variables passes.
+    """Everything a process of a daemon is told. Of the caller's own CATALYST_ variables those pass that configure plugins:
+    who writes one tries it here.
 
     database   URL of the daemon's database; empty: a SQLite file in its folder
     """
@@ -134,7 +135,8 @@ def environment(layout: Layout, replica: Replica, time_scale: float, database: s
         **({"MEMBERSHIPS_TARGET": layout.target("environment")} if name != "environment" else {}),
         **_special(layout, name, time_scale),
     }
-    return {**base_environment(), **{prefix + key: value for key, value in own.items()}}
+    plugins = {key: os.environ[key] for key in (f"{prefix}PLUGINS",) if key in os.environ}
+    return {**base_environment(), **plugins, **{prefix + key: value for key, value in own.items()}}
 
 
 def base_environment() -> dict[str, str]:

@@ -295,7 +295,11 @@ class RegistrarApiSuite(RegistrarSuite):
             assert met, (
                 f"no request began with {bench.write!r}, the bench's `write`, but these came: {bench.proxy.seen}"
             )
-        assert lost.value.metadata["outcome"] == "unknown"
+        told = (
+            "a lost write may have happened: its outcome is unknown. Was it a read that was spoilt? "
+            "The bench's `write` says how a request begins that changes something, `METHOD path`"
+        )
+        assert lost.value.metadata.get("outcome") == "unknown", told
         assert sum(line.startswith(bench.write) for line in bench.proxy.seen) == 1
         bench.proxy.heal()
 
