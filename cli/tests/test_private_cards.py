@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ async def house(home: Path, clean_nats: NatsServer, database: str) -> AsyncItera
         values = {"http_listen": f"127.0.0.1:{port}", "nats_url": clean_nats.url, "catalog_target": catalog.target}
         async with running(catalyst_gateway.app.compose, GatewaySettings, edge, service="gateway", **values):
             found = House(f"http://127.0.0.1:{port}", catalog, public)
-            await eventually(lambda: _finds(found), within=60, what="the model has Acme's Blueprint")
+            await eventually(partial(_finds, found), within=60, what="the model has Acme's Blueprint")
             yield found
 
 
@@ -178,11 +178,10 @@ async def test_in_no_stream_a_stranger_hears_of_a_private_card(house: House) -> 
         async with house.as_(who) as http, http.stream("GET", path) as answer:
             assert answer.status_code == 200, (who, await answer.aread())
             text = ""
-            async with aclosing(answer.aiter_text()) as parts:
-                async for part in parts:
-                    text += part
-                    if "bp-last" in text:
-                        return text
+            async for part in answer.aiter_text():
+                text += part
+                if "bp-last" in text:
+                    return text
         raise AssertionError(f"{path} ended")
 
     write(house.public, "bp-last", visibility="listed")
