@@ -402,6 +402,15 @@ class Store(KeptRows):
         mine = (t.c.pool == before.pool) & (t.c.label == before.label) & (t.c.version == before.version)
         await self.write(update(t).where(mine & (t.c.step == before.step)).values(_allocation_row(after)))
 
+    async def wake(self, pool: str, patient: int) -> None:
+        """Have names of a pool looked at now that have been tried at least `patient` times and wait for the next."""
+        t = allocations
+        waits = t.c.state.in_([State.PROVISIONING, State.RELEASING]) & (t.c.not_before > self.now)
+        await self.sql.execute(
+            update(t).where((t.c.pool == pool) & waits & (t.c.tries >= patient)).values(not_before=self.now)
+        )
+        self.wrote.add(t.name)
+
     async def remember(self, a: Allocation, event: str, actor: str, *, request_id: str = "") -> None:
         """Append to the history of a name."""
         row = {"pool": a.pool, "label": a.label, "uid": a.uid, "version": a.version, "event": event,

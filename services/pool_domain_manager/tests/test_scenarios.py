@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -20,10 +20,12 @@ from catalyst.pooldomain.v1.service_pb2 import (
 from catalyst.pooldomain.v1.service_pb2_grpc import AllocationServiceStub, DelegationServiceStub
 from catalyst_pool_domain_manager.domain import delegations
 from catalyst_pool_domain_manager.domain.delegations import State
-from catalyst_pool_domain_manager.store import Store
+from catalyst_pool_domain_manager.store import Store, allocations
+from catalyst_pool_domain_manager.workers.reconciler import LONG_TRIED
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import RunningDaemon, reason_of
 from google.protobuf.duration_pb2 import Duration
+from sqlalchemy import select, update
 
 from .calls import (
     ELSEWHERE,
@@ -121,6 +123,33 @@ async def test_scenario_16_while_the_backend_is_down_wishes_are_taken_and_told_o
         for label in labels:
             await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/{label}", within=60)
         await until(daemon, Allocation.STATE_QUARANTINED, within=60)
+
+
+async def test_whoever_goes_on_after_a_long_outage_takes_the_others_along(start: Start, dns: Dns) -> None:
+    labels = [f"name-{n}" for n in range(3)]
+    async with start() as daemon:
+        dns.kill()
+        stub = provisioner(daemon)
+        for label in labels:
+            token = (await reserve(daemon, label)).reservation_token
+            await stub.CommitAllocation(commitment(token, label=label))
+        await eventually(lambda: _all_tell(daemon, labels), within=60, what="conditions say what is missing")
+        await eventually(lambda: _tried_for_long(daemon, labels), within=60, what="all but one wait for an hour")
+        dns.start()
+        for label in labels:
+            await until(daemon, Allocation.STATE_ACTIVE, name=f"{POOL}/allocations/{label}", within=60)
+
+
+async def _tried_for_long(daemon: RunningDaemon, labels: list[str]) -> bool:
+    """Have all tried often, and all but the first wait for an hour; whether that is so: a try under way may have its own word."""
+    t, others, now = allocations, labels[1:], datetime.now(UTC)
+    async with daemon.daemon.db.begin() as sql:
+        waiting = (await sql.execute(select(t.c.not_before).where(t.c.label.in_(others)))).scalars().all()
+        if all(moment > now + timedelta(minutes=50) for moment in waiting):
+            return True
+        await sql.execute(update(t).where(t.c.label.in_(labels)).values(tries=LONG_TRIED))
+        await sql.execute(update(t).where(t.c.label.in_(others)).values(not_before=now + timedelta(hours=1)))
+    return False
 
 
 async def _all_tell(daemon: RunningDaemon, labels: list[str]) -> bool:

@@ -56,6 +56,8 @@ BUDGET = 5.0
 """Seconds of the lease that must be left when a step begins."""
 BUG_PAUSE = 5.0
 LONGEST = 300.0
+LONG_TRIED = 6
+"""Tries in vain, some six seconds, after which a name that goes on tells that an outage is over."""
 
 
 @dataclass
@@ -210,6 +212,7 @@ class Reconciler:
         point = "pdm.release.r5" if a.state is State.RELEASING else "pdm.commit.end"
         await self.failpoint(f"{point}.before")
         async with self._writing(walk.lease) as tx:
+            await self._wake_others(tx, walk)
             last = allocations.done(a, a.step, walk.found, tx.now, timedelta()) if walk.found else a
             decision = self._ended(last, walk.pool, tx.now)
             tx.decided_on(walk.row)
@@ -233,12 +236,18 @@ class Reconciler:
     async def _done(self, walk: "_Walk", outcome: Outcome) -> Allocation:
         a = walk.a
         async with self._writing(walk.lease) as tx:
+            await self._wake_others(tx, walk)
             after = allocations.done(a, a.step, walk.found, tx.now, timedelta(seconds=outcome.rest))
             for fact, serial, revision in outcome.facts:
                 after = replace(after, zone_version=after.zone_version + 1, zone_told=zones.TOLD[fact])
                 tx.emit(fact(a.fqdn, after.zone_version, a.owner, serial, revision))
             await tx.progress(walk.row, after)
         return after
+
+    async def _wake_others(self, tx: Store, walk: "_Walk") -> None:
+        """A name that waited long goes on: its servers answer again, and nobody else has to wait out a pause for them."""
+        if walk.row.tries >= LONG_TRIED:
+            await tx.wake(walk.row.pool, LONG_TRIED)
 
     async def _wait(self, walk: "_Walk", found: tuple[c.Condition, ...], delay: timedelta | None) -> None:
         a = walk.a
