@@ -114,7 +114,7 @@ def _organizations(app: typer.Typer) -> None:
         "list": organizations.list_organizations, "get": organizations.get, "create": organizations.create,
         "delete": organizations.delete, "undelete": organizations.undelete, "suspend": organizations.suspend,
         "resume": organizations.resume, "members": members.list_members, "invite": members.invite,
-        "accept": members.accept, "remove": members.remove, "hand-over": members.hand_over,
+        "accept": members.accept, "remove": members.remove, "leave": members.leave, "hand-over": members.hand_over,
     })  # fmt: skip
     _group(app, "env", "Environments: places for Applications.", {
         "list": environments.list_environments, "get": environments.get, "create": environments.create,

@@ -69,6 +69,6 @@ class Keys:
         await self.page.keyboard.press("Control+k")
         await self.page.locator("#palette-input").wait_for()
         await self.page.keyboard.type(words)
-        await expect(self.page.get_by_role("option", selected=True)).to_contain_text(words, timeout=30_000)
+        await expect(self.page.locator("#palette-list [aria-selected=true]")).to_contain_text(words, timeout=30_000)
         await self.page.keyboard.press("Enter")
         await self.page.wait_for_url(to)

@@ -49,6 +49,7 @@ ACCESS: Mapping[str, Row] = {
         ListMembers=_MEMBERS,
         UpdateMember="org-admin",
         DeleteMember="org-admin",
+        LeaveOrganization=_MEMBERS,
         TransferOwnership="org-admin",
         CreateInvitation="org-admin",
         GetInvitation="org-admin",

@@ -140,3 +140,20 @@ async def test_other_daemons_hear_at_once_that_a_member_was_removed(house: House
         await listening
         await elsewhere.close()
         await bus.close()
+
+
+async def test_a_member_leaves_alone_and_an_owner_or_one_by_token_alone_is_told_why_not(house: House) -> None:
+    await house.active()
+    one = await invited(house, role=pb.Member.ROLE_VIEWER)
+    bo: Any = house.person(Members, "bo", "bo@x.example")
+    wish = rpc.LeaveOrganizationRequest(name=ORG)
+    assert await reason_of(bo.LeaveOrganization(wish)) == "CALL_DENIED"
+    await bo.AcceptInvitation(rpc.AcceptInvitationRequest(name=one.name, token=one.token))
+    await bo.LeaveOrganization(rpc.LeaveOrganizationRequest(name=ORG, validate_only=True))
+    assert len((await bo.ListMembers(rpc.ListMembersRequest(parent=ORG))).members) == 2
+    await bo.LeaveOrganization(wish)
+    assert await reason_of(bo.ListMembers(rpc.ListMembersRequest(parent=ORG))) == "CALL_DENIED"
+    assert await reason_of(house.person(Members).LeaveOrganization(wish)) == "OWNER_STAYS"
+    by_token: Any = house.daemon.stub(Members, "cy", groups=["/acme/org-admin"])
+    assert await reason_of(by_token.LeaveOrganization(wish)) == "MEMBER_BY_TOKEN"
+    assert (await house.told()).count("member.removed") == 1

@@ -92,6 +92,7 @@ OWNED: Mapping[str, Make] = dict(
         _asked("MemberService/ListMembers", _of(environment.ListMembersRequest, wishes.organization, "parent")),
         _asked("MemberService/UpdateMember", wishes.promoted_member),
         _asked("MemberService/DeleteMember", wishes.gone_member),
+        _asked("MemberService/LeaveOrganization", _of(environment.LeaveOrganizationRequest, wishes.organization)),
         _asked("MemberService/TransferOwnership", wishes.new_owner),
         _asked("MemberService/CreateInvitation", wishes.an_invitation),
         _asked("MemberService/GetInvitation", _of(environment.GetInvitationRequest, wishes.invitation)),

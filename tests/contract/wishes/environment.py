@@ -313,6 +313,7 @@ WRITES: Mapping[str, Wish] = {
 
 STEPS_OF_RUNS = {
     f"{_M}/AcceptInvitation": "needs a token that says a verified address",
+    f"{_M}/LeaveOrganization": "needs a caller who accepted an invitation, as above",
     f"{_PACKAGE}.OperationService/RetryOperation": "needs a step that failed, which takes a run that moves",
     f"{_PACKAGE}.OperationService/CancelOperation": "needs a run over an Application, as above",
     f"{_A}/UpgradeApplication": "needs a Blueprint with two versions",

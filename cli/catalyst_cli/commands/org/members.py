@@ -1,4 +1,4 @@
-"""`catalyst org members|invite|accept|remove|hand-over`: who belongs to an Organization."""
+"""`catalyst org members|invite|accept|remove|leave|hand-over`: who belongs to an Organization."""
 
 from typing import Annotated
 
@@ -77,6 +77,24 @@ def remove(
         confirm(f"remove {held['subject']}?", yes=yes)
         api.remove(f"/v1/{name}")
     show(output, {"name": name}, {"NAME": "name"})
+
+
+def leave(
+    name: Org,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: Output = Form.NAME,
+) -> None:
+    """Leave an Organization; whoever wants to come back is invited anew.
+
+    Examples:
+
+        catalyst org leave acme --yes
+    """
+    org = organization(name)
+    confirm(f"leave {org}?", yes=yes)
+    with Api(context()) as api:
+        api.post(f"/v1/{org}:leave", {}, once=new_request_id())
+    show(output, {"name": org}, {"NAME": "name"})
 
 
 def hand_over(name: Member, output: Output = Form.TABLE) -> None:

@@ -46,6 +46,11 @@ class OwnerStays(Refused):
     message = "{member} is the owner: let it hand over first"
 
 
+class MemberByToken(Refused):
+    code, reason = Code.FAILED_PRECONDITION, "MEMBER_BY_TOKEN"
+    message = "{subject} is a member of {organization} by the sign-in provider alone, which ends it there"
+
+
 class LastAdmin(Refused):
     code, reason = Code.FAILED_PRECONDITION, "LAST_ADMIN"
     message = "{member} is the last admin of its Organization"

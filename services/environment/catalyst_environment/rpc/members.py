@@ -67,6 +67,18 @@ class MemberService(service_pb2_grpc.MemberServiceServicer):
 
         return await run(self._work, step, lambda _: Empty(), validate_only=request.validate_only)
 
+    async def LeaveOrganization(self, request: rpc.LeaveOrganizationRequest, context: Context) -> Empty:
+        org, who = require(request.name, *READERS), caller()
+
+        async def step(tx: Store) -> Decision[Member]:
+            await changeable(tx, org)
+            held = await tx.find(Member, org, members.id_of(who.subject), lock=True)
+            if held is None:
+                raise members.MemberByToken(organization=request.name, subject=who.subject)
+            return members.remove(held, await tx.members(org), tx.now)
+
+        return await run(self._work, step, lambda _: Empty(), validate_only=request.validate_only)
+
     async def TransferOwnership(self, request: rpc.TransferOwnershipRequest, context: Context) -> pb.Member:
         org, who = require(request.name, *ADMINS), caller()
 

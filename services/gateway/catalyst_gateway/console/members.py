@@ -76,6 +76,16 @@ async def change(at: Visit) -> Shown:
     return at.go(f"/console/{_name(at)}/people")
 
 
+@action(_PEOPLE + "/leave")
+async def leave(at: Visit) -> Shown:
+    """Out of the Organization, by oneself; what was seen of it is seen no more."""
+    try:
+        await at.api.send("POST", f"/v1/{_name(at)}:leave")
+    except REFUSALS as refused:
+        return await _people(at, Faults.of(refused))
+    return at.go("/console/organizations")
+
+
 @page(_INVITATION)
 async def invitation(at: Visit) -> Shown:
     """Where an invited person becomes a member; nothing is told of the Organization before."""
@@ -112,4 +122,4 @@ def _name(at: Visit) -> str:
     return f"organizations/{at.names['org']}"
 
 
-PAGES = (people, invite, change, invitation, answer)
+PAGES = (people, invite, change, leave, invitation, answer)

@@ -564,6 +564,36 @@ class DeleteMemberRequest(_message.Message):
 Global___DeleteMemberRequest: _TypeAlias = DeleteMemberRequest  # noqa: Y015
 
 @_typing.final
+class LeaveOrganizationRequest(_message.Message):
+    """Request of MemberService.LeaveOrganization."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Organization, `organizations/{org}`."""
+    request_id: _builtins.str
+    """UUID4 of this wish, made by the caller; a retry with the same one gets the first answer again. Default: none."""
+    validate_only: _builtins.bool
+    """True: every check is made and the answer previewed, nothing is written. Default false."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaveOrganizationRequest: _TypeAlias = LeaveOrganizationRequest  # noqa: Y015
+
+@_typing.final
 class TransferOwnershipRequest(_message.Message):
     """Request of MemberService.TransferOwnership."""
 

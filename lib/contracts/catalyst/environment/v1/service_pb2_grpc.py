@@ -634,6 +634,11 @@ class MemberServiceStub:
                 request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteMemberRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.LeaveOrganization = channel.unary_unary(
+                '/catalyst.environment.v1.MemberService/LeaveOrganization',
+                request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.LeaveOrganizationRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.TransferOwnership = channel.unary_unary(
                 '/catalyst.environment.v1.MemberService/TransferOwnership',
                 request_serializer=catalyst_dot_environment_dot_v1_dot_service__pb2.TransferOwnershipRequest.SerializeToString,
@@ -705,6 +710,15 @@ class MemberServiceServicer:
     def DeleteMember(self, request, context):
         """Removes one; what its token says of this Organization no longer counts. Emits member.removed. Errors: as for
         UpdateMember. Role: org-admin. Since 0.2.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveOrganization(self, request, context):
+        """Leaves an Organization: the caller's own membership ends, and its streams within seconds. Emits member.removed.
+        Errors: FAILED_PRECONDITION `OWNER_STAYS`, `LAST_ADMIN`, `MEMBER_BY_TOKEN` for whom the sign-in provider alone
+        names a member, which ends it there. Role: members. Since 0.2.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -793,6 +807,11 @@ def add_MemberServiceServicer_to_server(servicer, server):
             'DeleteMember': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteMember,
                     request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteMemberRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'LeaveOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveOrganization,
+                    request_deserializer=catalyst_dot_environment_dot_v1_dot_service__pb2.LeaveOrganizationRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'TransferOwnership': grpc.unary_unary_rpc_method_handler(
@@ -944,6 +963,33 @@ class MemberService:
             target,
             '/catalyst.environment.v1.MemberService/DeleteMember',
             catalyst_dot_environment_dot_v1_dot_service__pb2.DeleteMemberRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/catalyst.environment.v1.MemberService/LeaveOrganization',
+            catalyst_dot_environment_dot_v1_dot_service__pb2.LeaveOrganizationRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

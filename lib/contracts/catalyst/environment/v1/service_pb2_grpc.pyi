@@ -299,6 +299,11 @@ class MemberServiceStub:
     """Removes one; what its token says of this Organization no longer counts. Emits member.removed. Errors: as for
     UpdateMember. Role: org-admin. Since 0.2.
     """
+    LeaveOrganization: _grpc.UnaryUnaryMultiCallable[_service_pb2.LeaveOrganizationRequest, _empty_pb2.Empty]
+    """Leaves an Organization: the caller's own membership ends, and its streams within seconds. Emits member.removed.
+    Errors: FAILED_PRECONDITION `OWNER_STAYS`, `LAST_ADMIN`, `MEMBER_BY_TOKEN` for whom the sign-in provider alone
+    names a member, which ends it there. Role: members. Since 0.2.
+    """
     TransferOwnership: _grpc.UnaryUnaryMultiCallable[_service_pb2.TransferOwnershipRequest, _resources_pb2.Member]
     """Makes another member the owner, and an admin. Emits member.changed of both. Errors: NOT_FOUND `MEMBER_NOT_FOUND`;
     FAILED_PRECONDITION `OWNER_REQUIRED`. Role: the owner. Since 0.2.
@@ -343,6 +348,11 @@ class MemberServiceAsyncStub(MemberServiceStub):
     DeleteMember: _aio.UnaryUnaryMultiCallable[_service_pb2.DeleteMemberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes one; what its token says of this Organization no longer counts. Emits member.removed. Errors: as for
     UpdateMember. Role: org-admin. Since 0.2.
+    """
+    LeaveOrganization: _aio.UnaryUnaryMultiCallable[_service_pb2.LeaveOrganizationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Leaves an Organization: the caller's own membership ends, and its streams within seconds. Emits member.removed.
+    Errors: FAILED_PRECONDITION `OWNER_STAYS`, `LAST_ADMIN`, `MEMBER_BY_TOKEN` for whom the sign-in provider alone
+    names a member, which ends it there. Role: members. Since 0.2.
     """
     TransferOwnership: _aio.UnaryUnaryMultiCallable[_service_pb2.TransferOwnershipRequest, _resources_pb2.Member]  # type: ignore[assignment]
     """Makes another member the owner, and an admin. Emits member.changed of both. Errors: NOT_FOUND `MEMBER_NOT_FOUND`;
@@ -409,6 +419,17 @@ class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Removes one; what its token says of this Organization no longer counts. Emits member.removed. Errors: as for
         UpdateMember. Role: org-admin. Since 0.2.
+        """
+
+    @_abc_1.abstractmethod
+    def LeaveOrganization(
+        self,
+        request: _service_pb2.LeaveOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Leaves an Organization: the caller's own membership ends, and its streams within seconds. Emits member.removed.
+        Errors: FAILED_PRECONDITION `OWNER_STAYS`, `LAST_ADMIN`, `MEMBER_BY_TOKEN` for whom the sign-in provider alone
+        names a member, which ends it there. Role: members. Since 0.2.
         """
 
     @_abc_1.abstractmethod
