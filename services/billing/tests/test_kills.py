@@ -19,12 +19,15 @@ from catalyst.billing.v1 import service_pb2 as rpc
 from catalyst.billing.v1 import service_pb2_grpc as stubs
 from catalyst_billing.store import tables as t
 from catalyst_mesh import Database
+from catalyst_payment_fake import scripts, webhooks
+from catalyst_payment_fake.books import Books
+from catalyst_sdk import Secret
 from catalyst_testkit import eventually
 from catalyst_testkit.processes import Nursery, Replica, Replicas, nursery
 from catalyst_testkit.servers import NatsServer
 from sqlalchemy import func, select, update
 
-from .conftest import Catalog, state_of
+from .conftest import WEBHOOK_SECRET, Catalog, heard, state_of
 
 pytestmark = [pytest.mark.either_database, pytest.mark.chaos]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -105,20 +108,53 @@ class House:
         await db.close()
         return list(rows).count(f"catalyst.v1.billing.{subject}")
 
+    async def handled(self) -> int:
+        """How many webhooks are kept and applied."""
+        event = t.provider_event.c
+        db = await Database.open(self.url)
+        async with db.read() as sql:
+            found = (await sql.execute(select(func.count()).where(event.state == "handled"))).scalar_one()
+        await db.close()
+        return int(found)
+
+    @property
+    def _books(self) -> Path:
+        (path,) = self.replicas.home.glob("**/books.json")
+        return path
+
     @property
     def books(self) -> dict[str, Any]:
         """What the provider has, as it stands on its disk."""
-        (path,) = self.replicas.home.glob("**/books.json")
-        return json.loads(path.read_text())  # type: ignore[no-any-return]  # a document
+        return json.loads(self._books.read_text())  # type: ignore[no-any-return]  # a document
+
+    async def played(self, script: scripts.Script) -> list[webhooks.Call]:
+        """Kill the daemon, and let its only customer pay meanwhile: what the provider will tell of it."""
+        await self.replica.kill()
+        books, now = Books(self._books.parent), datetime.now(UTC)
+        ((ref, row),) = books.checkouts.items()
+        row["script"] = script.value
+        books.write()
+        told = [*webhooks.of_checkout(scripts.status(books.checkout(ref), now))]
+        told += [{"id": "e-expired", "type": "checkout.expired", "ref": ref}]
+        told += [{"id": "e-failed", "type": "payment.failed", "ref": "fp_gone", "checkout": ref}]
+        told += [{"id": "e-odd", "type": "coffee.brewed", "ref": "x"}]
+        return [webhooks.signed(event, Secret(WEBHOOK_SECRET), now) for event in told]
 
 
 @pytest.fixture
 async def house(
     born: Nursery, home: Path, catalog: tuple[Catalog, str], nats: NatsServer, database: str
 ) -> AsyncIterator[House]:
+    (home / "secrets").mkdir()
+    (home / "secrets" / "webhooks").write_text(WEBHOOK_SECRET)
     settings = {
         "nats_url": nats.url, "database_url": database, "catalog_target": catalog[1], "worker_pause_seconds": 0.1,
-        "plugins": {"payment_provider:fake": {"script": "pay"}},
+        "poll_open_checkout_seconds": 3600, "secrets_folder": home / "secrets",
+        "plugins": {
+            "payment_provider:fake": {
+                "script": "pay", "scripts": {"slow": "never"}, "webhook_secret": "webhooks"
+            },
+        },
     }  # fmt: skip
     replicas = Replicas(born, "catalyst_billing", "CATALYST_BILLING_", home, settings)
     await replicas.start(1)
@@ -171,4 +207,45 @@ async def test_whatever_dies_when_an_order_is_paid_and_refunded_once(house: Hous
     ledger = house.stub(stubs.LedgerServiceStub, subject="staff", roles=["billing-admin"])
     answer = rpc.ProveLedgerResponse()
     assert (await ledger.ProveLedger(rpc.ProveLedgerRequest())).response.Unpack(answer)
+    assert answer.proved
+
+
+async def test_webhooks_shuffled_doubled_and_cut_by_deaths_are_one_payment(house: House) -> None:
+    account, who = "billingAccounts/slow", {"subject": "ada", "groups": ["/slow/org-admin"]}
+    wish = rpc.CreateQuoteRequest(parent=account, selection={"plan": "m"})
+    quote = await house.stub(stubs.QuoteServiceStub, **who).CreateQuote(wish)
+    call = rpc.CreateOrderRequest(parent=account, quote=quote.name, quote_hash=quote.hash)
+    order = await house.stub(stubs.OrderServiceStub, **who).CreateOrder(call)
+
+    async def now() -> pb.Order:
+        found: pb.Order = await house.stub(stubs.OrderServiceStub, **who).GetOrder(rpc.GetOrderRequest(name=order.name))
+        return found
+
+    async def has_page() -> bool:
+        return bool((await now()).checkout_url)
+
+    await eventually(has_page, within=60, what="the page of the checkout")
+    assert state_of(await now()) == "AWAITING_PAYMENT", "nobody asks the provider for an hour"
+    calls = await house.played(scripts.Script.TWICE)
+    shuffled = calls * 2
+    random.Random(6).shuffle(shuffled)
+
+    async def told() -> bool:
+        """As a provider does it: all of them, again and again until each was taken."""
+        stub = house.stub(stubs.ProviderServiceStub)
+        for one in shuffled:
+            await stub.ReceiveWebhook(heard(one), wait_for_ready=True)
+        return state_of(await now()) == "PAID" and await house.handled() == len(calls)
+
+    await house.lives(told, some(4))
+    assert house.deaths, "a test in which nothing dies proves nothing"
+    assert await house.counts("provider_event", "payment", "ledger_txn", "invoice", "subscription") == {
+        "provider_event": len(calls), "payment": 2, "ledger_txn": 1, "invoice": 1, "subscription": 1
+    }  # fmt: skip
+    assert [await house.told(s) for s in ("order.paid", "payment.received", "invoice.finalized")] == [1, 1, 1]
+    staff = house.stub(stubs.LedgerServiceStub, subject="staff", roles=["billing-admin"])
+    findings = (await staff.ListFindings(rpc.ListFindingsRequest())).findings
+    assert [one.reason for one in findings] == ["PAID_TWICE"]
+    answer = rpc.ProveLedgerResponse()
+    assert (await staff.ProveLedger(rpc.ProveLedgerRequest())).response.Unpack(answer)
     assert answer.proved

@@ -84,6 +84,38 @@ async def test_64_writers_of_every_kind_on_one_customer_leave_a_true_book(start:
         assert (await billing.prove()).proved
 
 
+@races
+async def test_a_voucher_storm_on_two_daemons_ends_at_the_cap_and_goes_on_to_a_raised_one(start: Start) -> None:
+    async with start("never") as one, start("never") as two:
+        both, staff = (one, two), one.staff(stubs.VoucherServiceStub)
+        voucher = await one.issue("STORM", minor=9000, max_total=7)
+
+        async def storm(wave: str, orders: int) -> Counter[str]:
+            """So many orders, and redemptions up to 64, by turns at each daemon, shuffled."""
+            quotes = [await both[n % 2].quote(f"{wave}-{n}", code="STORM") for n in range(orders)]
+            calls: list[Awaitable[object]] = [both[n // 2 % 2].submit(quote) for n, quote in enumerate(quotes)]
+            calls += [both[n % 2].redeem("STORM", f"{wave}-r{n}") for n in range(64 - orders)]
+            Random(7).shuffle(calls)
+            return Counter(await asyncio.gather(*map(reason_of, calls)))
+
+        assert await storm("first", 64) == {"OK": 7, "VOUCHER_EXHAUSTED": 57}
+        full = await staff.GetVoucher(rpc.GetVoucherRequest(name=voucher.name))
+        assert (full.used_count, full.reserved_count, full.state) == (7, 0, pb.Voucher.STATE_EXHAUSTED)
+        raised = pb.Voucher(name=voucher.name, max_total=10)
+        await staff.UpdateVoucher(
+            rpc.UpdateVoucherRequest(voucher=raised, update_mask={"paths": ["max_total"]}, etag=full.etag)
+        )
+        assert await storm("then", 32) == {"OK": 3, "VOUCHER_EXHAUSTED": 61}
+        assert (await staff.GetVoucher(rpc.GetVoucherRequest(name=voucher.name))).used_count == 10
+        bought = await one.count("order")
+        assert bought >= 7
+        expected = {"promo_cost": 90_000, "deferred_revenue": -9000 * bought, "customer_credit": 9000 * (bought - 10)}
+        assert await one.booked() == {kind: minor for kind, minor in expected.items() if minor}
+        told = Counter(await two.told())
+        assert (told["voucher.confirmed"], told["order.paid"]) == (10, bought)
+        assert (await two.prove()).proved
+
+
 async def test_random_lives_agree_with_the_provider_s_own_books(start: Start) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - by it the run can be had again
