@@ -4,6 +4,7 @@ has them; every part of it can be had wrong."""
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,16 +166,55 @@ class House:
             "messageSignature": {"messageDigest": digest, "signature": text(signature)}
         }
 
+    def proof(self, body: bytes, *, index: int = 4, size: int = 7) -> dict[str, Any]:
+        """That the log's tree has an entry, among others."""
+        entries = [body if n == index else b"entry %d" % n for n in range(size)]
+        root = text(root_of(entries))
+        return {
+            "logIndex": str(index), "treeSize": str(size), "rootHash": root,
+            "hashes": [text(one) for one in way_of(index, entries)], "checkpoint": {"envelope": self.note(size, root)},
+        }  # fmt: skip
+
+    def note(self, size: int, root: str, *, by: Key | None = None) -> str:
+        """What the log signs of its tree."""
+        said = f"rekor.example - 7\n{size}\n{root}\nTimestamp: 1689177396617352539\n"
+        signed = spki_hash(self.log_key)[:4] + made(by or self.log_key, said.encode())
+        return f"{said}\n\N{EM DASH} rekor.example {text(signed)}\n"
+
     def _bundle(self, certificate: x509.Certificate, told: dict[str, Any]) -> dict[str, Any]:
         payload, der = told["Payload"], serialization.Encoding.DER
         entry = {
             "logIndex": str(payload["logIndex"]), "logId": {"keyId": text(bytes.fromhex(payload["logID"]))},
             "integratedTime": str(payload["integratedTime"]), "canonicalizedBody": payload["body"],
             "inclusionPromise": {"signedEntryTimestamp": told["SignedEntryTimestamp"]},
+            "inclusionProof": self.proof(base64.b64decode(payload["body"])),
         }  # fmt: skip
         shown = [{"rawBytes": text(one.public_bytes(der))} for one in (certificate, self.middle)]
         material = {"x509CertificateChain": {"certificates": shown}, "tlogEntries": [entry]}
         return {"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.2", "verificationMaterial": material}
+
+
+def root_of(entries: Sequence[bytes]) -> bytes:
+    """The root of a tree, as RFC 6962 §2.1 defines it."""
+    if len(entries) == 1:
+        return hashlib.sha256(b"\0" + entries[0]).digest()
+    cut = _below(len(entries))
+    return hashlib.sha256(b"\1" + root_of(entries[:cut]) + root_of(entries[cut:])).digest()
+
+
+def way_of(index: int, entries: Sequence[bytes]) -> list[bytes]:
+    """The proof of one entry, as RFC 6962 §2.1.1 defines it."""
+    if len(entries) == 1:
+        return []
+    cut = _below(len(entries))
+    if index < cut:
+        return [*way_of(index, entries[:cut]), root_of(entries[cut:])]
+    return [*way_of(index - cut, entries[cut:]), root_of(entries[:cut])]
+
+
+def _below(many: int) -> int:
+    """The largest power of two that is less."""
+    return 1 << (many - 1).bit_length() - 1
 
 
 def _named(name: str, issuer: str, own: Key, start: datetime, end: datetime) -> x509.CertificateBuilder:

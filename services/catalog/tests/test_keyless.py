@@ -1,5 +1,6 @@
 """Signatures without keys are checked by authorities and logs that the policy names, and by nothing else."""
 
+import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 from catalyst_catalog.domain import trust
 from catalyst_catalog.domain.trust import Attestation, Identity, Policy, Requirement, Signature, Verdict
+from catalyst_catalog.workers import inclusion
 from catalyst_catalog.workers.signatures import judge
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .signing import SLSA, SPDX, Signer
 from .sigstore import ISSUER, SIGNED_AT, SUBJECT, House, authority, key, pem, public
@@ -116,6 +120,70 @@ def test_a_bill_of_materials_by_a_keyless_signer() -> None:
     assert found(ANOTHER.bundle(DIGEST, SPDX)).sbom is Attestation.INVALID
     # Where signers are named, what nobody of them signed is worth nothing, though the policy has no keys.
     assert found(json.loads(Signer().attest(DIGEST))).sbom is Attestation.INVALID
+
+
+def proved(**changes: Any) -> dict[str, Any]:
+    """A bundle whose entry's proof says something else."""
+    bundle: dict[str, Any] = json.loads(json.dumps(PROVED))
+    entry = bundle["verificationMaterial"]["tlogEntries"][0]
+    entry["inclusionProof"] |= changes
+    return bundle
+
+
+PROVED = HOUSE.of_bytes(CONTENT)
+PROOF = PROVED["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
+BODY = base64.b64decode(PROVED["verificationMaterial"]["tlogEntries"][0]["canonicalizedBody"])
+FOREIGN = HOUSE.proof(b"another entry")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hashes": PROOF["hashes"][:-1]},
+        {"hashes": [*PROOF["hashes"], PROOF["hashes"][0]]},
+        {"hashes": PROOF["hashes"][::-1]},
+        {"logIndex": "3"},
+        {"logIndex": "7"},
+        {"logIndex": "-1"},
+        {"treeSize": "8"},
+        FOREIGN,
+        {"rootHash": FOREIGN["rootHash"]},
+        {"checkpoint": FOREIGN["checkpoint"]},
+        {"checkpoint": {"envelope": HOUSE.note(7, PROOF["rootHash"], by=key())}},
+        {"checkpoint": {"envelope": ANOTHER.note(7, PROOF["rootHash"])}},
+        {"checkpoint": {"envelope": PROOF["checkpoint"]["envelope"].partition("\n\n")[0] + "\n\n"}},
+        {"checkpoint": {"envelope": "no note"}},
+    ],
+    ids=[
+        "a hash too few", "a hash too many", "hashes in another order", "another place", "past the end", "before the first",
+        "another size", "of another entry", "another root", "checkpoint of another tree", "signed by nobody known",
+        "signed by another log", "not signed", "no checkpoint",
+    ],
+)  # fmt: skip
+def test_an_entry_whose_proof_does_not_hold_is_no_evidence(changes: dict[str, Any]) -> None:
+    assert state(PROVED) is Signature.VERIFIED
+    assert state(proved(**changes)) is Signature.INVALID
+
+
+def test_a_proof_whose_root_nobody_signed_is_none_and_the_promise_counts() -> None:
+    assert state(proved(checkpoint={})) is Signature.VERIFIED
+    assert state(proved(checkpoint={}, hashes=[])) is Signature.VERIFIED
+
+
+@given(st.integers(1, 70).flatmap(lambda size: st.tuples(st.integers(0, size - 1), st.just(size))), st.data())
+def test_a_proof_leads_to_the_root_from_its_own_place_alone(place: tuple[int, int], data: st.DataObject) -> None:
+    index, size = place
+    told = HOUSE.proof(BODY, index=index, size=size)
+    proof = inclusion.of_bundle(told)
+    assert proof is not None
+    assert inclusion.holds(proof, BODY)
+    assert not inclusion.holds(proof, BODY + b" ")
+    elsewhere = data.draw(st.integers(-1, size).filter(lambda n: n != index))
+    assert not inclusion.holds(replace(proof, index=elsewhere), BODY)
+    if proof.hashes:
+        wrong = data.draw(st.integers(0, len(proof.hashes) - 1))
+        hashes = tuple(b"\0" * 32 if n == wrong else one for n, one in enumerate(proof.hashes))
+        assert not inclusion.holds(replace(proof, hashes=hashes), BODY)
 
 
 @pytest.mark.parametrize("part", ["verificationMaterial", "messageSignature", "mediaType"])

@@ -3,11 +3,12 @@
 A signature is good where all of this holds:
   chain   an authority that the policy names issued the certificate for code signing, itself or through others;
   seen    where the policy names logs of certificates, one of them promised to hold this one;
-  logged  a log that the policy names promised to hold an entry of just this content, signature and certificate;
+  logged  a log that the policy names promised to hold an entry of just this content, signature and certificate, and where
+          the entry comes with a proof that the log's tree has it, the proof holds for a root that this log signed;
   time    the log took the entry while every certificate of the chain counted.
 Both forms are read: what cosign puts beside a simple signature (certificate, chain, bundle), and Sigstore's bundle.
-Not looked at are proofs of inclusion and timestamps of RFC 3161, and entries of Rekor's second version, which come with
-nothing else: what rests on them alone stays unverifiable.
+A proof of inclusion says nothing of time. Timestamps of RFC 3161, and entries of Rekor's second version, whose time only these
+say, are not looked at: what rests on them alone stays unverifiable.
 sources: Sigstore's bundle format 0.3, Rekor's `hashedrekord` and `dsse` 0.0.1, RFC 6962 §3.2, RFC 8785
 """
 
@@ -26,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ..domain.trust import Policy, Signature
+from . import inclusion
+from .inclusion import HINT_BYTES, Proof
 
 LONGEST_CHAIN = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,6 +63,8 @@ class Entry:
     log: bytes
     index: int
     promise: bytes
+    proof: Proof | None = None
+    """That its tree has it; None: nothing but the promise came along."""
 
     @property
     def promised(self) -> bytes:
@@ -113,7 +118,7 @@ def check(signed: Signed, anchors: Anchors) -> Signature:
         return Signature.UNVERIFIABLE
     for entry in signed.entries:
         key = anchors.logs.get(entry.log)
-        if key is None or not is_good(key, entry.promised, entry.promise) or not _is_about(entry.body, signed):
+        if key is None or not _is_held(entry, key) or not _is_about(entry.body, signed):
             continue
         chain = _chain(signed, anchors.authorities, _EPOCH + timedelta(seconds=entry.taken_at))
         if chain is not None and (not anchors.certificate_logs or _is_seen(chain, anchors.certificate_logs)):
@@ -161,8 +166,21 @@ def _entries(told: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
             yield Entry(
                 base64.b64decode(one["canonicalizedBody"]), int(one["integratedTime"]),
                 base64.b64decode(one["logId"]["keyId"]), int(one.get("logIndex", 0)),
-                base64.b64decode(promise["signedEntryTimestamp"]),
+                base64.b64decode(promise["signedEntryTimestamp"]), inclusion.of_bundle(one.get("inclusionProof")),
             )  # fmt: skip
+
+
+def _is_held(entry: Entry, key: Any) -> bool:
+    """Whether the log with this key promised the entry, and shows it where it says that it shows it."""
+    if not is_good(key, entry.promised, entry.promise):
+        return False
+    if entry.proof is None:
+        return True
+    told = entry.proof.checkpoint
+    is_signed = any(
+        hint == entry.log[:HINT_BYTES] and is_good(key, told.said, made) for hint, made in told.signatures
+    )  # fmt: skip - one condition
+    return is_signed and inclusion.holds(entry.proof, entry.body)
 
 
 def _is_about(body: bytes, signed: Signed) -> bool:
