@@ -6,9 +6,9 @@ import typer
 
 from catalyst_cli.api import Api
 from catalyst_cli.commands.sovereign import runs
-from catalyst_cli.commands.sovereign.get import COLUMNS
+from catalyst_cli.commands.sovereign.showing import show_sovereign
 from catalyst_cli.context import context
-from catalyst_cli.output import Form, Output, show
+from catalyst_cli.output import Form, Output
 
 
 def apply(
@@ -31,4 +31,4 @@ def apply(
     api = Api(context())
     run = runs.apply(api, {"name": plan, "hash": hash_}, order=order, instead_of=instead_of)
     runs.finish(api, run, wait=wait)
-    show(output, api.get(f"/v1/{plan.partition('/plans/')[0]}"), COLUMNS)
+    show_sovereign(output, api.get(f"/v1/{plan.partition('/plans/')[0]}"))

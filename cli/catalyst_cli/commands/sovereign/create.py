@@ -8,10 +8,10 @@ import typer
 from catalyst_cli.api import Api
 from catalyst_cli.commands.sovereign import orders, plans, runs
 from catalyst_cli.commands.sovereign.files import read
-from catalyst_cli.commands.sovereign.get import COLUMNS
+from catalyst_cli.commands.sovereign.showing import show_sovereign
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
-from catalyst_cli.output import Form, Output, err, show, word
+from catalyst_cli.output import Form, Output, err, word
 
 
 def create(
@@ -41,7 +41,7 @@ def create(
         run = _begin(api, known, spec, billing_plan, voucher, order, yes=yes)
     if run is not None:
         runs.finish(api, run, wait=wait)
-    show(output, api.get(f"/v1/{name}"), COLUMNS)
+    show_sovereign(output, api.get(f"/v1/{name}"))
 
 
 def _begin(

@@ -7,7 +7,8 @@ import typer
 from catalyst_cli.api import Api
 from catalyst_cli.commands.sovereign import plans, runs
 from catalyst_cli.commands.sovereign.files import resource
-from catalyst_cli.commands.sovereign.get import COLUMNS, Name
+from catalyst_cli.commands.sovereign.get import Name
+from catalyst_cli.commands.sovereign.showing import COLUMNS
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, err, show, word

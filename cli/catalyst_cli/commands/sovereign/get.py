@@ -6,10 +6,10 @@ import typer
 
 from catalyst_cli.api import Api
 from catalyst_cli.commands.sovereign.files import resource
+from catalyst_cli.commands.sovereign.showing import show_sovereign
 from catalyst_cli.context import context
-from catalyst_cli.output import Form, Output, show_one
+from catalyst_cli.output import Form, Output
 
-COLUMNS = {"NAME": "name", "STATE": "state", "HEALTH": "health", "FQDN": "fqdn", "CONSOLE": "consoleUrl"}
 Name = Annotated[str, typer.Argument(help="Id or resource name of the Sovereign.")]
 
 
@@ -22,4 +22,4 @@ def get(name: Name, output: Output = Form.TABLE) -> None:
 
         catalyst sovereign get omantel --output yaml
     """
-    show_one(output, Api(context()).get(f"/v1/{resource(name)}"), COLUMNS)
+    show_sovereign(output, Api(context()).get(f"/v1/{resource(name)}"), fallen=True)

@@ -1,7 +1,7 @@
 """`catalyst sovereign list`."""
 
 from catalyst_cli.api import Api
-from catalyst_cli.commands.sovereign.get import COLUMNS
+from catalyst_cli.commands.sovereign.showing import COLUMNS
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, show
 

@@ -7,7 +7,8 @@ import typer
 from catalyst_cli.api import Api, new_request_id
 from catalyst_cli.commands.sovereign import plans, runs
 from catalyst_cli.commands.sovereign.files import resource
-from catalyst_cli.commands.sovereign.get import COLUMNS, Name
+from catalyst_cli.commands.sovereign.get import Name
+from catalyst_cli.commands.sovereign.showing import show_sovereign
 from catalyst_cli.confirm import confirm
 from catalyst_cli.context import context
 from catalyst_cli.output import Form, Output, err, show
@@ -48,7 +49,7 @@ def upgrade(
     else:
         confirm(f"Upgrade {full}?", yes=yes)
         runs.finish(api, runs.apply(api, plan), wait=wait)
-    show(output, api.get(f"/v1/{full}"), COLUMNS)
+    show_sovereign(output, api.get(f"/v1/{full}"))
 
 
 def _wish(spec: dict[str, Any], channel: str, k3s: str) -> dict[str, Any] | None:

@@ -3,9 +3,10 @@
 from catalyst_cli.api import Api
 from catalyst_cli.commands.sovereign import runs
 from catalyst_cli.commands.sovereign.files import resource
-from catalyst_cli.commands.sovereign.get import COLUMNS, Name
+from catalyst_cli.commands.sovereign.get import Name
+from catalyst_cli.commands.sovereign.showing import show_sovereign
 from catalyst_cli.context import context
-from catalyst_cli.output import Form, Output, err, show
+from catalyst_cli.output import Form, Output, err
 
 
 def watch(name: Name, output: Output = Form.TABLE) -> None:
@@ -21,4 +22,4 @@ def watch(name: Name, output: Output = Form.TABLE) -> None:
         err.print(f"no run of {resource(name)} is under way", markup=False)
     else:
         runs.finish(api, run, wait=True)
-    show(output, api.get(f"/v1/{resource(name)}"), COLUMNS)
+    show_sovereign(output, api.get(f"/v1/{resource(name)}"))
