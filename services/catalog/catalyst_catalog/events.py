@@ -52,7 +52,7 @@ def yanked(fact: VersionYanked) -> events_pb2.VersionYanked:
 
 
 def unyanked(fact: VersionUnyanked) -> events_pb2.VersionUnyanked:
-    return events_pb2.VersionUnyanked(**_moved(fact), state=STATES[fact.version.state])
+    return events_pb2.VersionUnyanked(**_moved(fact) | {"reason": fact.reason}, state=STATES[fact.version.state])
 
 
 def deprecated(fact: VersionDeprecated) -> events_pb2.VersionDeprecated:

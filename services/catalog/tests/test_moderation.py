@@ -10,7 +10,7 @@ from catalyst_catalog.domain.manifest_parts import Visibility
 from catalyst_catalog.domain.refusals import IllegalTransition
 from catalyst_catalog.domain.sources import Blueprint, BlueprintUpdated
 from catalyst_catalog.domain.universe import State
-from catalyst_catalog.domain.versions import MOVES, Moderation, Version
+from catalyst_catalog.domain.versions import MOVES, Moderation, Version, VersionUnyanked
 from catalyst_sdk import Decision
 
 from .makers import NOON, document
@@ -86,8 +86,14 @@ def test_a_quarantine_is_left_by_a_release_and_by_nothing_else() -> None:
 
 def test_a_withdrawal_that_is_taken_back_leaves_a_deprecated_version_deprecated() -> None:
     old = versions.deprecate(version(), BY, replacement="blueprints/bp-store").state
-    back = versions.unyank(versions.yank(old, BY).state, BY).state
+    lost, found = replace(BY, reason="it burns"), replace(BY, reason="it does not")
+    decision = versions.unyank(versions.yank(old, lost).state, found)
+    back = decision.state
     assert (back.state, back.replacement) == (State.DEPRECATED, "blueprints/bp-store")
+    assert (back.reason, back.came_with) == (BY.reason, ""), "it is deprecated for the reason for which it was"
+    (told,) = decision.events
+    assert isinstance(told, VersionUnyanked)
+    assert told.reason == "it does not"
 
 
 def shop(newest: str) -> Blueprint:

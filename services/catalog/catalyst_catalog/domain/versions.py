@@ -56,6 +56,8 @@ class Version:
     """For a deprecated one what to use instead."""
     came_from: str = ""
     """State before it was withdrawn, which returns when the withdrawal is taken back."""
+    came_with: str = ""
+    """Why it was in that state, which returns with it: a deprecation goes on for its own reason."""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,8 @@ class VersionUnyanked:
     version: Version
     catalog_revision: int
     actor: str
+    reason: str
+    """Why the withdrawal was taken back; the version may stand for another reason again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,15 @@ def moved(version: Version, to: State, reason: str, now: datetime) -> Version:
     """`version` in state `to`; a move that the table does not have is a bug of ours."""
     assert to in MOVES[version.state], f"{version.state.name} does not go to {to.name}"
     return replace(
-        version, state=to, reason=reason, state_since=now, replacement="", came_from="", revision=version.revision + 1
-    )
+        version,
+        state=to,
+        reason=reason,
+        state_since=now,
+        replacement="",
+        came_from="",
+        came_with="",
+        revision=version.revision + 1,
+    )  # fmt: skip - one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ def yank(version: Version, by: Moderation) -> Decision[Version]:
         return Decision(version)
     _demand(version, "yank", State.VERIFIED, State.DEPRECATED)
     after = replace(moved(version, State.YANKED, by.reason, by.now), came_from=version.state.value)
-    after = replace(after, replacement=version.replacement)
+    after = replace(after, came_with=version.reason, replacement=version.replacement)
     return Decision(after, (VersionYanked(after, by.catalog_revision, by.actor),))
 
 
@@ -139,8 +150,9 @@ def unyank(version: Version, by: Moderation) -> Decision[Version]:
         return Decision(version)
     _demand(version, "unyank", State.YANKED)
     to = State(version.came_from) if version.came_from else State.VERIFIED
-    after = replace(moved(version, to, by.reason, by.now), replacement=version.replacement)
-    return Decision(after, (VersionUnyanked(after, by.catalog_revision, by.actor),))
+    why = version.came_with if to is State.DEPRECATED and version.came_with else by.reason
+    after = replace(moved(version, to, why, by.now), replacement=version.replacement)
+    return Decision(after, (VersionUnyanked(after, by.catalog_revision, by.actor, by.reason),))
 
 
 def deprecate(version: Version, by: Moderation, *, replacement: str = "") -> Decision[Version]:

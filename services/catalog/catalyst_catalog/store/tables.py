@@ -107,6 +107,7 @@ versions = Table(
     Column("verdict", Json, nullable=False, server_default="{}"),
     Column("replacement", Text, nullable=False, server_default=""),
     Column("came_from", Text, nullable=False, server_default=""),
+    Column("came_with", Text, nullable=False, server_default=""),
     Index("versions_of_item", "source", "path"),
 )  # fmt: skip
 offers = Table(
