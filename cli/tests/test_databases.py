@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 from catalyst_cli.dev import admin, cluster
 from catalyst_cli.dev.databases import DatabaseUnusable, Home, Server
 from catalyst_cli.dev.layout import DAEMONS, Layout
-from catalyst_testkit.postgres import PostgresServer
+from catalyst_testkit.postgres import FAST, PostgresServer, postgres_server
 from catalyst_testkit.servers import free_port
 
 WHOLE = "postgresql://ada:s%40cret@db.example:6432/house"
@@ -90,6 +91,22 @@ async def test_a_server_that_is_not_there_is_named_without_its_password() -> Non
 def test_an_absent_postgresql_is_named_with_its_package() -> None:
     with pytest.raises(DatabaseUnusable, match="install the package postgresql"):
         cluster.program("no-such-program")
+
+
+async def test_the_log_of_dev_s_own_cluster_quotes_no_values_of_rows() -> None:
+    quiet = [option for option in cluster.OPTIONS if option.startswith("log_")]
+    with postgres_server((*FAST, "log_statement=all", *quiet)) as server:
+        sql = await asyncpg.connect((await server.database()).replace("+asyncpg", ""))
+        await sql.execute("CREATE TABLE people (mail text PRIMARY KEY, n int NOT NULL)")
+        await sql.execute("INSERT INTO people VALUES ($1, 1)", mail := "ada@canary.example")
+        for n in (1, None):
+            with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+                await sql.execute("INSERT INTO people VALUES ($1, $2)", mail, n)
+        await sql.close()
+        log = (server.home / "log").read_text()
+    assert "duplicate key value" in log
+    assert "violates not-null" in log
+    assert mail not in log
 
 
 def test_a_cluster_of_dev_s_own_is_synced_to_disk_and_asks_for_a_password(home: Path) -> None:

@@ -4,7 +4,7 @@ Each place is searched for something known as well, that came in the same way: a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from typing import Any
@@ -18,7 +18,7 @@ from catalyst_pool_domain_manager.settings import PdmSettings
 from catalyst_testkit import eventually
 from catalyst_testkit.dumps import dump
 from catalyst_testkit.fake_registrar import FakeRegistrar, serving
-from catalyst_testkit.postgres import PostgresServer
+from catalyst_testkit.postgres import FAST, PostgresServer, postgres_server
 from catalyst_testkit.powerdns import PowerDnsServer
 from catalyst_testkit.processes import nursery
 from catalyst_testkit.servers import nats_server
@@ -37,17 +37,26 @@ EXPECTED = {
     "reservation.token",
 }
 """Sealed columns of which values were kept when all was sung."""
+ON_POSTGRES = ("pooldomain", "billing", "provisioner", "environment")
+"""The daemons that keep secrets are those whose statements the server's log shows."""
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.fixture(scope="module")
+def talkative() -> Iterator[PostgresServer]:
+    """A PostgreSQL that writes each statement into its log, with the values that it was given: the worst that operators set."""
+    with postgres_server((*FAST, "log_statement=all", "log_error_verbosity=verbose")) as server:
+        yield server
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def aviary(postgres: PostgresServer, powerdns: PowerDnsServer, tmp_path_factory: Any) -> AsyncIterator[Aviary]:
+async def aviary(talkative: PostgresServer, powerdns: PowerDnsServer, tmp_path_factory: Any) -> AsyncIterator[Aviary]:
     bird, known = drawn("b", 8), {"nats": drawn(), "database": drawn(), "plugin": drawn(), "login code": drawn()}
     home = tmp_path_factory.mktemp(bird)
     databases = {name: f"sqlite+aiosqlite:///{home}/{name}/daemon.db" for name in SETTINGS}
-    for name in ("pooldomain", "billing"):
+    for name in ON_POSTGRES:
         # Whoever asks from this machine is let in, so any password does.
-        url = await postgres.database()
+        url = await talkative.database()
         databases[name] = url.replace("postgres@", f"postgres:{known['database']}@")
         assert known["database"] in databases[name]
     with (
@@ -70,7 +79,7 @@ async def aviary(postgres: PostgresServer, powerdns: PowerDnsServer, tmp_path_fa
                 await asyncio.to_thread(catalyst_cloud_sandbox.power_off, home / "provisioner" / "sandbox")
 
 
-async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
+async def places(aviary: Aviary, server: PostgresServer) -> AsyncIterator[tuple[str, bytes, str]]:
     """Where secrets could be: what it is, what is in it, and what is known to be in it."""
     for name, made in aviary.replicas.items():
         log = made.all[0].log.read_bytes()
@@ -79,6 +88,7 @@ async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
             log,
             aviary.bird if name != "fallen" else "database_url" if b"database_url" in log else "Error",
         )
+    yield "log of PostgreSQL", (server.home / "log").read_bytes(), aviary.bird
     yield "what callers heard", "\n".join(aviary.heard).encode(), aviary.bird
     yield "traces", b"".join(aviary.spans), NAMES
     yield "the bus", b"".join(p.read_bytes() for p in (aviary.nats.home / "js").rglob("*") if p.is_file()), aviary.bird
@@ -86,7 +96,7 @@ async def places(aviary: Aviary) -> AsyncIterator[tuple[str, bytes, str]]:
         yield (
             f"database of {name}",
             await dump(url),
-            aviary.bird if name in ("pooldomain", "billing") else "alembic_version",
+            aviary.bird if name in ON_POSTGRES else "alembic_version",
         )
     async with httpx.AsyncClient() as http:
         for name in SETTINGS:
@@ -111,7 +121,7 @@ def printed(aviary: Aviary, name: str) -> bytes:
     return f"{settings.describe(env)}\n{settings!r}\n{settings}".encode()
 
 
-async def test_no_secret_is_found_where_what_is_known_is(aviary: Aviary) -> None:
+async def test_no_secret_is_found_where_what_is_known_is(aviary: Aviary, talkative: PostgresServer) -> None:
     kept = await open_the_safes(aviary)
     sought = {name: [*forms(secret)] for name, secret in (aviary.secrets | kept).items()}
     assert len(aviary.secrets) >= 30
@@ -119,7 +129,7 @@ async def test_no_secret_is_found_where_what_is_known_is(aviary: Aviary) -> None
     traced = [method.encode() for method in READS.values()]
     await eventually(lambda: all(m in b"".join(aviary.spans) for m in traced), within=60, what="all daemons sent spans")
     found, looked, silent = [], 0, []
-    async for place, content, known in places(aviary):
+    async for place, content, known in places(aviary, talkative):
         looked += 1
         silent += [place] if known and known.encode() not in content else []
         found += [

@@ -12,8 +12,16 @@ from . import nobody
 from .databases import USER, DatabaseUnusable, Server
 from .layout import Layout
 
-OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB", "max_connections=400")
-"""Three replicas of seven daemons may hold 378 connections; each costs memory only while it is open."""
+OPTIONS = (
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "shared_buffers=32MB",
+    "max_connections=400",
+    "log_error_verbosity=terse",
+    "log_parameter_max_length=0",
+)  # fmt: skip - a list
+"""Three replicas of seven daemons may hold 378 connections; each costs memory only while it is open. Its log quotes no values
+of rows, which are people's names and addresses: not in the details of errors, nor where somebody logs statements."""
 
 
 def program(name: str) -> str:

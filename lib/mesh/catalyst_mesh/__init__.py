@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .plugins import PluginHost
     from .protos import Context, moment, span, stamp
     from .ready import Ready
-    from .sealing import SEALED, Sealer, sealed_at
+    from .sealing import SEALED, Sealer, Unopened, sealed_at
     from .settings import ControllerSettings, DaemonSettings
     from .tables import ROW_NUMBER, chassis_tables
     from .tls import CertificateFiles
@@ -60,7 +60,7 @@ _HOMES = {
     "plugins": "PluginHost",
     "protos": "Context moment span stamp",
     "ready": "Ready",
-    "sealing": "SEALED Sealer sealed_at",
+    "sealing": "SEALED Sealer Unopened sealed_at",
     "settings": "ControllerSettings DaemonSettings",
     "tables": "ROW_NUMBER chassis_tables",
     "tls": "CertificateFiles",
@@ -131,6 +131,7 @@ __all__ = [
     "TokenFile",
     "Told",
     "Transaction",
+    "Unopened",
     "Url",
     "UtcTime",
     "Verifier",

@@ -56,6 +56,14 @@ def sealed_at(column: Column[Any], *key: object) -> bytes:
     return json.dumps([table.name, column.name, *map(str, key)]).encode()
 
 
+class Unopened(InvalidTag):
+    """No key of the ring sealed this value, or not for this place: it was changed, moved, or its key is gone."""
+
+    def __init__(self, place: bytes) -> None:
+        where = place.decode(errors="replace")
+        super().__init__(f"what stands at {where} was not sealed for that place by a key of the ring")
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One key of a ring."""
@@ -138,7 +146,7 @@ class Sealer:
         return key.head + _sealed(AESGCM(key.raw), data_key, aad) + _sealed(AESGCM(data_key), value, aad)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """The value. Raises cryptography's InvalidTag for what no key of this ring sealed, or not for this place."""
+        """The value. Raises Unopened, which names the place, for what no key of this ring sealed, or not for this place."""
         self._look()
         with suppress(InvalidTag):
             return self._opened(sealed, place)
@@ -147,7 +155,7 @@ class Sealer:
             if not key.binds:
                 with suppress(InvalidTag):
                     return _open(AESGCM(key.raw), sealed)
-        raise InvalidTag
+        raise Unopened(place)
 
     def is_stale(self, sealed: bytes) -> bool:
         """Whether `sealed` should be sealed anew, because another key than the newest, or the first form, holds it."""

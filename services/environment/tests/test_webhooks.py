@@ -11,8 +11,12 @@ from catalyst.environment.v1 import service_pb2 as rpc
 from catalyst.environment.v1 import service_pb2_grpc as stubs
 from catalyst_environment.domain.webhooks import WebhookUrlRefused
 from catalyst_environment.sending import Sender
+from catalyst_environment.store.tables import webhook_secrets
+from catalyst_environment.workers.courier import UNREADABLE
+from catalyst_mesh import Database
 from catalyst_testkit import eventually
 from catalyst_testkit.daemons import reason_of
+from sqlalchemy import select, update
 
 from .conftest import Start
 from .house import NOON, House
@@ -131,6 +135,41 @@ async def test_for_a_day_after_a_change_both_secrets_sign(house: House, receiver
     await arrived(receiver, 2)
     assert receiver.verifies(new)
     assert not receiver.verifies(old)
+
+
+async def test_secrets_that_changed_rows_sign_nothing_and_a_new_one_does(
+    house: House, receiver: Receiver, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who may write rows and not read the keyring cannot have one webhook signed by another's secret."""
+    mine = await hooked(house, receiver)
+    hooks: Any = house.person(Hooks)
+    async with receiving() as other:
+        theirs = await hooked(house, other)
+        await swapped(database, mine.name, theirs.name)
+        await hooks.TestWebhook(rpc.TestWebhookRequest(name=mine.name))
+        while not (tried := await first(house, mine, pb.WebhookDelivery.STATE_PENDING)).attempts:
+            pass
+        assert (tried.attempts[0].status_code, tried.attempts[0].error) == (0, UNREADABLE)
+        assert (receiver.got, other.got) == ([], [])
+    told = capsys.readouterr().out
+    assert "secret cannot be read" in told
+    assert mine.name.rpartition("/")[2] in told
+    new = (await hooks.RotateWebhookSecret(rpc.RotateWebhookSecretRequest(name=mine.name))).drawn_secret
+    await hooks.TestWebhook(rpc.TestWebhookRequest(name=mine.name))
+    await arrived(receiver, 1)
+    assert receiver.verifies(new)
+    assert not receiver.verifies(theirs.drawn_secret)
+
+
+async def swapped(database: str, *webhooks: str) -> None:
+    """Each of two webhooks gets the sealed secret of the other, behind the back of the running daemon."""
+    c, (one, other) = webhook_secrets.c, (name.rpartition("/")[2] for name in webhooks)
+    db = await Database.open(database)
+    async with db.begin() as sql:
+        kept = {row.webhook: row.sealed for row in (await sql.execute(select(webhook_secrets))).all()}
+        for to, of in ((one, other), (other, one)):
+            await sql.execute(update(webhook_secrets).where(c.webhook == to).values(sealed=kept[of]))
+    await db.close()
 
 
 async def test_an_address_that_is_gone_hears_nothing_until_it_is_enabled(house: House, receiver: Receiver) -> None:

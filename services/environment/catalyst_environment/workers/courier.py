@@ -8,10 +8,11 @@ Invariants
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 
-from catalyst_mesh import Lease, LeaseLost, Leases, Sealer, Work, get_logger
+from catalyst_mesh import Lease, LeaseLost, Leases, Sealer, Unopened, Work, get_logger
 from catalyst_mesh.waits import rest
 from catalyst_sdk import Secret
 
@@ -28,6 +29,8 @@ MOST, MOST_OF_ONE = 32, 4
 """Tries at a time, of all webhooks and of one."""
 PAUSE = 5.0
 """Seconds until a try is made again that failed by a fault of ours."""
+UNREADABLE = "no secret of this webhook can be read: rotate it"
+"""What a try is told to have failed by where a value stands in a row for which it was not sealed."""
 Going = dict[tuple[str, str], "asyncio.Task[None]"]
 """Tries that are being made, by webhook and event."""
 
@@ -101,7 +104,10 @@ class Courier:
             still, now = await tx.find(Delivery, one.org, one.webhook, one.id), tx.now
         if held is None or still != one:
             return  # it was read as due just before its try was noted, or is to be read anew
-        secrets, at, body = [Secret(self._sealer.open(*one)) for one in sealed], int(now.timestamp()), one.body.encode()
+        if not (secrets := self._opened(sealed)):
+            await self._work.again(partial(self._note, one, Attempt(now, 0, timedelta(), error=UNREADABLE), lease))
+            return
+        at, body = int(now.timestamp()), one.body.encode()
         headers = {
             "content-type": "application/cloudevents+json; charset=utf-8",
             "user-agent": "catalyst-webhooks",
@@ -112,6 +118,16 @@ class Courier:
         lease.check()
         attempt = await self._sender.post(held.url, headers, body, at=now)
         await self._work.again(partial(self._note, one, attempt, lease))
+
+    def _opened(self, sealed: Sequence[tuple[bytes, bytes]]) -> list[Secret]:
+        """Those that open in their own places: one that was moved into this row never signs for it."""
+        found = []
+        for value, place in sealed:
+            try:
+                found.append(Secret(self._sealer.open(value, place)))
+            except Unopened as error:
+                self._log.error("secret cannot be read", why=str(error))
+        return found
 
     async def _note(self, one: Delivery, attempt: Attempt, lease: Lease, tx: Store) -> None:
         await lease.guard(tx.sql)
