@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -28,6 +29,7 @@ from .console.frame import Console
 from .names import Names, Told, request_id
 from .operations import Operations
 from .plugins import all_plugins
+from .pointers import pointer
 from .registrars import Registrars
 from .routes import Route, Routes
 from .sessions import Sessions
@@ -305,11 +307,16 @@ class Edge:
         request.state.reason = problem.reason
         allow = _allow(problem.metadata["verbs"].split(", ")) if problem.reason == MethodNotAllowed.reason else {}
         return Response(
-            problems.render(problem, _trace_id(trace)),
+            problems.render(problem, _trace_id(trace), pointer=self._pointer(request)),
             media_type=problems.MEDIA_TYPE,
             status_code=problem.http_status,
             headers={**problems.headers_of(problem), **allow},
         )
+
+    def _pointer(self, request: Req) -> Callable[[str], str]:
+        """Where in its body a field stands."""
+        found = self._routes.find(request.method, request.url.path)
+        return partial(pointer, found[0]) if found else lambda _: ""
 
     def _explained(self, request: Req, error: Exception, trace: str) -> Explained:
         if isinstance(error, grpc.aio.AioRpcError):

@@ -170,6 +170,22 @@ def _json(kind: Descriptor | None, schemas: Schemas) -> dict[str, Any]:
     return {"application/json": {"schema": schemas.of(kind) if kind else {}}}
 
 
+_VIOLATION = {
+    "type": "object",
+    "required": ["field", "description", "rule"],
+    "properties": {
+        "field": {
+            "type": "string",
+            "description": "The field by its name in the contract, as over gRPC; REST takes it by this name too.",
+        },
+        "description": {"type": "string"},
+        "rule": {"type": "string"},
+        "pointer": {
+            "type": "string",
+            "description": "Where it stands in the body that was sent (RFC 6901); absent where it stands elsewhere.",
+        },
+    },
+}
 _PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "reason", "metadata", "violations", "traceId"],
@@ -181,7 +197,7 @@ _PROBLEM = {
         "code": {"type": "string"},
         "reason": {"type": "string"},
         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-        "violations": {"type": "array", "items": {"type": "object"}},
+        "violations": {"type": "array", "items": _VIOLATION},
         "traceId": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     },
 }

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from catalyst_mesh.errors import Explained, explain_status, to_status
@@ -22,8 +23,17 @@ def headers_of(problem: Explained) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(problem.retry_after.total_seconds())))}
 
 
-def render(problem: Explained, trace_id: str, status: int | None = None) -> bytes:
-    """The body of a problem."""
+def _nowhere(_: str) -> str:
+    return ""
+
+
+def render(
+    problem: Explained, trace_id: str, status: int | None = None, *, pointer: Callable[[str], str] = _nowhere
+) -> bytes:
+    """The body of a problem.
+
+    pointer   where in the body that was sent a field of the contract stands, as `#/…`; empty: not there
+    """
     body: dict[str, Any] = {
         "type": f"urn:catalyst:problem:{problem.reason or problem.code}",
         "title": (problem.reason or problem.code).replace("_", " ").capitalize(),
@@ -32,7 +42,11 @@ def render(problem: Explained, trace_id: str, status: int | None = None) -> byte
         "code": problem.code,
         "reason": problem.reason,
         "metadata": dict(problem.metadata),
-        "violations": [{"field": v.field, "description": v.description, "rule": v.rule} for v in problem.violations],
+        "violations": [
+            {"field": v.field, "description": v.description, "rule": v.rule}
+            | ({"pointer": there} if (there := pointer(v.field)) else {})
+            for v in problem.violations
+        ],
         "traceId": trace_id,
     }
     return json.dumps(body).encode()

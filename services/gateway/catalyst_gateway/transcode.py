@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from catalyst_mesh.errors import InvalidRequest
@@ -13,6 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from . import complaints
+from .pointers import contract_path
 from .routes import Route
 
 _INTEGERS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64}
@@ -69,7 +71,8 @@ def _parse(wish: dict[str, Any], kind: Descriptor, faults: list[Violation]) -> M
     try:
         json_format.ParseDict(wish, message)
     except json_format.ParseError as error:
-        faults.append(complaints.violation(str(error), wish))
+        said = complaints.violation(str(error), wish)
+        faults.append(replace(said, field=contract_path(kind, said.field)))
     if faults:
         raise InvalidRequest(tuple(faults))
     return message

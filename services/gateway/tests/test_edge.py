@@ -106,6 +106,16 @@ async def test_bad_requests_are_told_precisely(edge: Edge) -> None:
             assert "Traceback" not in answer.text
 
 
+async def test_a_violation_says_where_in_the_body_it_stands(edge: Edge) -> None:
+    async with edge.client() as http:
+        answer = await http.post(
+            "/v1/sovereigns", json={"name": "sovereigns/acme", "spec": {"organization": {"adminEmail": 7}}}
+        )
+    (violation,) = answer.json()["violations"]
+    assert violation["field"] == "sovereign.spec.organization.admin_email"
+    assert violation["pointer"] == "#/spec/organization/adminEmail"
+
+
 async def test_another_media_type_is_refused(edge: Edge) -> None:
     async with edge.client() as http:
         answer = await http.post("/v1/sovereigns", content=b"a=1", headers={"content-type": "text/csv"})
