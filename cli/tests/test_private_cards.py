@@ -45,6 +45,8 @@ READS = (
     "/v1/catalog/cards?q={bare}",
     "/v1/catalog/apps:search?q={bare}",
     "/v1/catalog/apps/{bare}",
+    "/v1/catalog/environments/rival-prod/upgrades?application={bare}",
+    "/v1/catalog/environments/acme-prod/upgrades?application={bare}",
     "/v1/search?q={n}",
     "/console/marketplace?q={n}",
     "/console/marketplace/{n}",
