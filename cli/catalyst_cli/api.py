@@ -160,8 +160,9 @@ class Api:
             try:
                 return self._http.request(verb, path, headers=self._headers(), **rest)
             except httpx.TransportError as error:
-                # Nothing was sent, or it has no effect, or not a second one.
-                if not (isinstance(error, httpx.ConnectError) or verb == "GET" or _is_once(rest)):
+                # Nothing was sent, or it has no effect, or not a second one. Who is silent for that long stays so.
+                is_silent = isinstance(error, httpx.ReadTimeout)
+                if is_silent or not (isinstance(error, httpx.ConnectError) or verb == "GET" or _is_once(rest)):
                     raise
             time.sleep(pause)
         return self._http.request(verb, path, headers=self._headers(), **rest)

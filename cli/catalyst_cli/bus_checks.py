@@ -7,6 +7,7 @@ from .findings import Finding
 
 OLDEST = (2, 12, 3)
 """Before it a removed peer could lose acknowledged events."""
+DAEMONS = frozenset({"billing", "catalog", "continuum", "environment", "pooldomain", "provisioner"})
 Reports = Sequence[Mapping[str, Any]]
 
 
@@ -17,13 +18,25 @@ def judge(reports: Reports) -> list[Finding]:
     away = [r["daemon"] for r in reports if not r["connected"]]
     if len(away) == len(reports):
         return [
-            Finding("nats", "failed", "no daemon is connected", "start nats-server; its address is NATS_URL of each")
+            _answering(reports),
+            Finding("nats", "failed", "no daemon is connected", "start nats-server; its address is NATS_URL of each"),
         ]
     seen = [r for r in reports if r["connected"]]
     return [
-        _connected(away, len(seen)), _version(seen), _jetstream(seen), _sync(seen), _replicas(seen),
+        _answering(reports), _connected(away, len(seen)), _version(seen), _jetstream(seen), _sync(seen), _replicas(seen),
         _consumers(seen), _dead_letters(seen), _unpublished(reports),
     ]  # fmt: skip
+
+
+def _answering(reports: Reports) -> Finding:
+    """A daemon that does not answer is left out of every list, and would be missed by nobody."""
+    silent = DAEMONS - {r["daemon"] for r in reports}
+    if silent:
+        told = f"no answer of {', '.join(sorted(silent))}"
+        return Finding(
+            "daemons", "warning", told, "look into their logs, and whether they run; one that is switched off is none"
+        )
+    return Finding("daemons", "ok", f"{len(reports)} answer")
 
 
 def _connected(away: Sequence[str], there: int) -> Finding:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from catalyst_cli.bus_checks import judge
+from catalyst_cli.bus_checks import DAEMONS, judge
 
 Report = dict[str, Any]
 HEALTHY: Report = {
@@ -19,10 +19,11 @@ HEALTHY: Report = {
 
 
 def found(spoil: Callable[[Report], Any]) -> dict[str, tuple[str, str]]:
-    """Checks that are not well, where one report of two is spoilt."""
+    """Checks that are not well, where one report is spoilt."""
     bad = copy.deepcopy(HEALTHY)
     spoil(bad)
-    findings = judge([{**copy.deepcopy(HEALTHY), "daemon": "catalog"}, bad])
+    others = [{**copy.deepcopy(HEALTHY), "daemon": name} for name in sorted(DAEMONS - {"billing"})]
+    findings = judge([*others, bad])
     assert all(f.remedy for f in findings if f.status != "ok")
     return {f.check: (f.status, f.message) for f in findings if f.status != "ok"}
 
@@ -34,6 +35,7 @@ def test_where_all_is_well_nothing_is_found() -> None:
 @pytest.mark.parametrize(
     ("check", "status", "says", "spoil"),
     [
+        ("daemons", "warning", "no answer of billing", lambda r: r.update(daemon="somebody")),
         ("nats", "failed", "billing", lambda r: r.update(connected=False)),
         ("nats-version", "failed", "2.12.2", lambda r: r.update(serverVersion="2.12.2")),
         ("nats-version", "failed", "2.9.10", lambda r: r.update(serverVersion="2.9.10")),
@@ -60,14 +62,19 @@ def test_these_versions_are_new_enough(version: str) -> None:
     assert found(lambda r: r.update(serverVersion=version)) == {}
 
 
+def of_all(**said: Any) -> list[Report]:
+    """A report of each daemon, each saying so."""
+    return [{**HEALTHY, "daemon": name, **said} for name in sorted(DAEMONS)]
+
+
 def test_what_nobody_could_ask_is_neither_well_nor_failed() -> None:
-    unknown = {**HEALTHY, "syncAlways": "TRUTH_UNSPECIFIED", "jetstream": "TRUTH_UNSPECIFIED"}
-    assert {f.check: f.status for f in judge([unknown]) if f.status != "ok"} == {
+    unknown = of_all(syncAlways="TRUTH_UNSPECIFIED", jetstream="TRUTH_UNSPECIFIED")
+    assert {f.check: f.status for f in judge(unknown) if f.status != "ok"} == {
         "nats-sync": "warning",
         "jetstream": "warning",
     }
 
 
 def test_no_report_and_no_connection_at_all_are_failures() -> None:
-    for reports in ([], [{**HEALTHY, "connected": False}]):
-        assert [f.status for f in judge(reports)] == ["failed"]
+    assert [f.status for f in judge([])] == ["failed"]
+    assert [f.status for f in judge(of_all(connected=False))] == ["ok", "failed"]

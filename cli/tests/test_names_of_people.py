@@ -50,3 +50,16 @@ def test_a_name_is_the_same_in_capitals_and_with_the_roots_dot() -> None:
     assert fqdn.split(" Acme.OMANI.Works. ") == ("pools/omani.works", "acme")
     with pytest.raises(Failure, match="no name under a pool"):
         fqdn.split("omani.works")
+
+
+def test_a_server_that_is_silent_is_not_waited_for_once_more(token: Path) -> None:
+    asked = list[str]()
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        raise httpx.ReadTimeout("no answer", request=request)
+
+    with Api(Context("http://server", token)) as api, pytest.raises(Failure, match="does not answer"):
+        api._http = httpx.Client(base_url="http://server", transport=httpx.MockTransport(silent))
+        api.get("/v1/sovereigns")
+    assert asked == ["/v1/sovereigns"]

@@ -70,8 +70,11 @@ def _server() -> list[Finding]:
         where = context()
     except Failure as failure:
         return [Finding("server", "failed", failure.what, failure.next_step)]
-    checks: list[Callable[[Context], Finding]] = [_gateway, _disk, _token, _plugins, _pools]
-    return [*(_guarded(check, where) for check in checks), *_bus(where)]
+    gateway, disk = _gateway(where), _guarded(_disk, where)
+    if gateway.status == "failed":
+        return [gateway, disk]  # all else would be asked of it
+    checks: list[Callable[[Context], Finding]] = [_token, _plugins, _pools]
+    return [gateway, disk, *(_guarded(check, where) for check in checks), *_bus(where)]
 
 
 def _bus(where: Context) -> list[Finding]:
@@ -92,7 +95,9 @@ def _gateway(where: Context) -> Finding:
     try:
         httpx.get(f"{where.server}/v1/openapi.json", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
-        return Finding("gateway", "failed", f"{where.server}: {type(error).__name__}", "start `catalyst dev`")
+        is_away = isinstance(error, httpx.ConnectError)
+        remedy = "start `catalyst dev`" if is_away else "it is there, and silent or wrong: look into its log"
+        return Finding("gateway", "failed", f"{where.server}: {type(error).__name__}", remedy)
     return Finding("gateway", "ok", where.server)
 
 
