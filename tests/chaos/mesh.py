@@ -107,9 +107,19 @@ def _event(name: str) -> Event:
 
 @asynccontextmanager
 async def mesh(
-    home: Path, nats: NatsServer, *, chance: random.Random, failing: float = 0.0, compare_seconds: float = 60
-) -> AsyncIterator[Mesh]:
-    """Both daemons for the block; the consumer's handler fails with a chance of `failing`."""
+    home: Path,
+    nats: NatsServer,
+    *,
+    chance: random.Random,
+    failing: float = 0.0,
+    compare_seconds: float = 60,
+    databases: tuple[str, str] | None = None,
+) -> AsyncIterator[Mesh]:  # fmt: skip - one list
+    """Both daemons for the block; the consumer's handler fails with a chance of `failing`.
+
+    databases   of the daemon and of the gateway; None: files in `home`
+    """
+    first, second = databases or (f"sqlite+aiosqlite:///{home}/toy.db", f"sqlite+aiosqlite:///{home}/gateway.db")
     numbers = itertools.count(1)
 
     async def handle(tx: Any, message: Any, told: Any) -> None:
@@ -128,14 +138,14 @@ async def mesh(
     port = free_port()
     (home / "gateway").mkdir()
     (home / "gateway" / "issuer").symlink_to(home / "issuer")
-    async with running(composed, ToySettings, home, nats_url=nats.url) as daemon:
+    async with running(composed, ToySettings, home, nats_url=nats.url, database_url=first) as daemon:
         token = daemon.issuer.token("admin", roles=["sovereign-admin"])
         dead = {f"{name}_target": "127.0.0.1:9" for name in ("catalog", "continuum", "billing")}
         own = home / "gateway" / "own-token"
         own.write_text(daemon.issuer.token("gateway", service="gateway"))
         values = {
             "token_file": own, "compare_seconds": compare_seconds,
-            "database_url": f"sqlite+aiosqlite:///{home}/gateway.db", "nats_url": nats.url,
+            "database_url": second, "nats_url": nats.url,
             "http_listen": f"127.0.0.1:{port}", "provisioner_target": daemon.target, "pdm_target": daemon.target,
             "jwks_file": home / "issuer" / "jwks.json", **dead,
         }  # fmt: skip

@@ -45,10 +45,10 @@ async def no_backlog(m: Mesh) -> bool:
 
 
 async def test_a_wiped_nats_is_refilled_and_read_models_differ_from_the_source_by_nothing(
-    home: Path, own_nats: NatsServer
+    home: Path, own_nats: NatsServer, database: str, second_database: str
 ) -> None:
     """Row 4."""
-    async with mesh(home, own_nats, chance=random.Random(4)) as m:
+    async with mesh(home, own_nats, chance=random.Random(4), databases=(database, second_database)) as m:
         await all_in_turn([m.reserve(f"name-{n % 10}") for n in range(40)])
         await arrived(m, 40)
         for table in ("stream_event", "inbox_seen"):  # the gateway has lost its read model too

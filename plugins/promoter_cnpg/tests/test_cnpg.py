@@ -10,6 +10,7 @@ from catalyst_promoter_cnpg import sql
 from catalyst_promoter_cnpg.promoter import CnpgPromoter, configured, position
 from catalyst_sdk import Permanent, Temporary
 from catalyst_sdk.continuum import DemotionToken, Effect, Follow, Role
+from catalyst_testkit import eventually
 from catalyst_testkit.postgres import PostgresServer
 
 from .fake_api import TOKEN, FakeApi, Resource, cluster, serve
@@ -126,10 +127,15 @@ async def test_two_promotions_in_one_epoch_are_one_patch(api: FakeApi, promoter:
 async def test_a_fence_is_proved_when_no_instance_is_ready(api: FakeApi, promoter: CnpgPromoter) -> None:
     await promoted(promoter, EAST, 1)
     fencer = promoter.fencers()[0]
-    assert await fencer.fence(region=EAST, epoch=1, run="r", budget=0.3) is None
-    assert api.clusters["shop-east"]["metadata"]["annotations"]["cnpg.io/fencedInstances"] == '["*"]'
+
+    async def asked() -> bool:  # an API that answers later than the budget has not been told yet
+        assert await fencer.fence(region=EAST, epoch=1, run="r", budget=0.3) is None
+        annotations = api.clusters["shop-east"]["metadata"]["annotations"]
+        return annotations.get("cnpg.io/fencedInstances") == '["*"]'
+
+    await eventually(asked, within=60, what="the operator is asked to fence")  # type: ignore[arg-type]  # T is bool
     api.operate()
-    proof = await fencer.fence(region=EAST, epoch=1, run="r", budget=0.3)
+    proof = await fencer.fence(region=EAST, epoch=1, run="r", budget=30)
     assert proof is not None
     assert (proof.level, EAST in proof.evidence) == (1, True)
     assert await promoted(promoter, EAST, 1) is not Effect.DONE
