@@ -182,6 +182,14 @@ ANSWERS: dict[str, Any] = {
             }
         ]
     },
+    "catalog.GetPlan": {
+        "name": "plans/m",
+        "title": "M",
+        "etag": '"4"',
+        "price": OMR,
+        "limits": {"cpuMilli": "4000", "ramMb": "8192"},
+    },
+    "GetAddOn": {"name": "addOns/backup", "title": "Backups", "etag": '"2"', "price": OMR},
     "ListAddOns": {"addOns": [{"name": "addOns/backup", "title": "Backups", "price": OMR}]},
     "GetQuote": {
         "name": QUOTE,

@@ -409,3 +409,31 @@ async def test_the_next_version_begins_with_the_text_of_the_last_as_its_author_w
     look.daemons.answer("ReadArtifact", NotKept())
     look.daemons.answer("catalog.GetVersion", {"name": "x", "manifest": {"kind": "Blueprint"}})
     assert "&#34;kind&#34;: &#34;Blueprint&#34;" in (await look.at(path)).html
+
+
+async def test_what_is_sold_is_made_changed_and_taken_away_with_the_etag_that_was_seen(look: Looking) -> None:
+    filled.fill(look.daemons)
+    seen = await look.at("/console/admin/selling")
+    assert all(word in seen.text for word in ("Plan", "Add-on", "Backups", "sold"))
+    form = {"title": "XS", "price.minor": "3000", "price.currency": "OMR", "limits.ram_mb": "2048"}
+    made = await look.send("/console/admin/selling", {**form, "kind": "plans", "slug": "xs", "popular": "true"})
+    assert (made.status, made.headers["location"]) == (303, "/console/admin/selling/plans/xs")
+    (wish,) = look.daemons.wishes("catalog.CreatePlan")
+    assert (wish.plan_id, wish.plan.price.minor, wish.plan.limits.ram_mb, wish.plan.popular) == ("xs", 3000, 2048, True)
+    assert wish.plan.limits.HasField("disk_gb") is False, "an empty limit is none, not zero"
+    path = "/console/admin/selling/plans/m"
+    shown = await look.at(path)
+    assert (shown.fields["etag"], shown.fields["limits.cpu_milli"]) == ('"4"', "4000")
+    await look.send(path, {**form, "etag": '"4"', "retired": "true"})
+    (changed,) = look.daemons.wishes("catalog.UpdatePlan")
+    assert (changed.etag, changed.plan.name, changed.plan.retired) == ('"4"', "plans/m", True)
+    assert list(changed.update_mask.paths) == ["title", "description", "retired", "price", "limits", "popular"]
+    await look.send("/console/admin/selling/addOns/backup", {**form, "etag": '"2"'})
+    (add_on,) = look.daemons.wishes("UpdateAddOn")
+    assert list(add_on.update_mask.paths) == ["title", "description", "retired", "price"]
+    await look.send("/console/admin/selling/addOns/backup", {"title": "Backups", "etag": '"2"'})
+    assert list(look.daemons.wishes("UpdateAddOn")[1].update_mask.paths) == ["title", "description", "retired"]
+    look.daemons.answer("catalog.DeletePlan", TrustKept())
+    kept = await look.send(f"{path}/delete", {"etag": '"4"'})
+    assert (kept.status, "it cannot be moved so" in kept.text) == (422, True)
+    assert (await look.at("/console/admin/selling/yachts/m")).status == 404
