@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
 from catalyst_mesh import explain
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -142,6 +144,38 @@ ALLOWED = ("INVALID_ARGUMENT", "UNIMPLEMENTED", "PERMISSION_DENIED")
 """What an empty request may be answered with."""
 
 
+QUIET = 3
+"""Seconds that a stream may say nothing in."""
+REFUSALS = {
+    "INVALID_ARGUMENT", "UNIMPLEMENTED", "PERMISSION_DENIED", "NOT_FOUND", "FAILED_PRECONDITION", "ABORTED",
+    "ALREADY_EXISTS", "OUT_OF_RANGE", "RESOURCE_EXHAUSTED", "UNAVAILABLE",
+}  # fmt: skip
+"""What a request may be answered with that has something in every field: whatever is no fault of the daemon's."""
+SCALARS: dict[int, Any] = {
+    FieldDescriptor.CPPTYPE_STRING: "x-7", FieldDescriptor.CPPTYPE_BOOL: True, FieldDescriptor.CPPTYPE_ENUM: 1,
+    FieldDescriptor.CPPTYPE_DOUBLE: 0.7, FieldDescriptor.CPPTYPE_FLOAT: 0.7,
+}  # fmt: skip
+
+
+def fill(message: Any, depth: int = 0) -> None:
+    """Put something of its type into every field; of a request only looked at (`validate_only`) nothing is written."""
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type is None:
+            one = b"x-7" if field.type == field.TYPE_BYTES else SCALARS.get(field.cpp_type, 7)
+            one = str(uuid4()) if field.name == "request_id" else one
+            if field.is_repeated:
+                getattr(message, field.name).append(one)
+            else:
+                setattr(message, field.name, one)
+        elif field.message_type.GetOptions().map_entry or depth > 3:
+            continue
+        elif field.is_repeated:
+            fill(getattr(message, field.name).add(), depth + 1)
+        else:
+            getattr(message, field.name).SetInParent()
+            fill(getattr(message, field.name), depth + 1)
+
+
 class Stranger:
     """A client that has no contract of ours: what it knows it has asked the daemon for."""
 
@@ -162,13 +196,23 @@ class Stranger:
             await self._add(descriptor_pb2.FileDescriptorProto.FromString(raw))
         return self._pool.FindServiceByName(symbol)
 
-    async def call(self, method: Any, token: str) -> Any:
-        """Call with an empty request."""
-        request = message_factory.GetMessageClass(method.input_type)
+    async def call(self, method: Any, token: str, *, fills: bool = False) -> Any:
+        """Call with an empty request, or with something in every field; the answer, or the first of a stream."""
+        request = message_factory.GetMessageClass(method.input_type)()
+        if fills:
+            fill(request)
         answer = message_factory.GetMessageClass(method.output_type)
-        path = f"/{method.containing_service.full_name}/{method.name}"
-        call: Any = self._channel.unary_unary(path, request.SerializeToString, answer.FromString)
-        return await call(request(), metadata=(("authorization", f"Bearer {token}"),), timeout=60)
+        path, metadata = (
+            f"/{method.containing_service.full_name}/{method.name}",
+            (("authorization", f"Bearer {token}"),),
+        )
+        if not method.server_streaming:
+            call: Any = self._channel.unary_unary(path, type(request).SerializeToString, answer.FromString)
+            return await call(request, metadata=metadata, timeout=60)
+        call = self._channel.unary_stream(path, type(request).SerializeToString, answer.FromString)
+        async for told in call(request, metadata=metadata, timeout=QUIET):
+            return told
+        return answer()
 
     async def _add(self, file: descriptor_pb2.FileDescriptorProto) -> None:
         if file.name in self._known:
@@ -207,3 +251,23 @@ async def test_a_stranger_learns_a_daemon_by_reflection_and_is_answered_properly
                     why = explain(error)
                     assert why.code in ALLOWED, (service, method.name, why)
                     assert why.reason, (service, method.name)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+async def test_a_stranger_that_fills_every_field_is_answered_or_told_why_not(around: Mesh, name: str) -> None:
+    """Of unary methods and of streams; none of them is a fault of the daemon."""
+    wrong = {}
+    async with grpc.aio.insecure_channel(around.daemons[name].target) as channel:
+        stranger = Stranger(channel)
+        for service in [service for service in await stranger.services() if service.startswith("catalyst.")]:
+            for method in (await stranger.learn(service)).methods:
+                if method.client_streaming:
+                    continue
+                try:
+                    await stranger.call(method, around.token(), fills=True)
+                except grpc.aio.AioRpcError as error:
+                    why = explain(error)
+                    is_quiet = method.server_streaming and why.code == "DEADLINE_EXCEEDED"
+                    if not is_quiet and (why.code not in REFUSALS or not why.reason):
+                        wrong[method.full_name] = f"{why.code} {why.reason} {why.message}"
+    assert wrong == {}
